@@ -1,1 +1,33 @@
-//! model
+//! The model folder: what an encoder is (its architecture as data), where its weights are, how text becomes tokens,
+//! which labels it answers with, and the [`Classifier`] trait through which everybody else sees a model.
+//!
+//! This crate does no arithmetic: the `engine` crate computes answers and the `train` crate computes gradients, and both
+//! read the same [`EncoderSpec`] and the same weight names ([`WeightLayout`]) from here.
+//!
+//! A folder is what Python `transformers` writes and reads; a *pack* ([`pack`]) is such a folder in one compact file.
+
+mod batch;
+mod classifier;
+mod error;
+mod folder;
+mod labels;
+mod pack;
+mod safetensors_file;
+mod settings;
+mod spec;
+mod tensor;
+mod text;
+mod tokenizer;
+mod weights;
+
+pub use batch::TokenBatch;
+pub use classifier::{Classifier, Encoded, Prediction};
+pub use error::ModelError;
+pub use folder::{FolderFiles, ModelFolder};
+pub use labels::{BENIGN, Labels};
+pub use settings::{Settings, TrainingSummary};
+pub use spec::{Activation, EncoderSpec, Pooling, PositionScheme};
+pub use tensor::{Tensor, TensorMap};
+pub use text::prepare;
+pub use tokenizer::TextTokenizer;
+pub use weights::{LayerRole, Role, WeightEntry, WeightLayout};

@@ -1,0 +1,50 @@
+use crate::{Labels, ModelError, TokenBatch};
+
+/// A line as the model reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Encoded {
+    /// Token ids with the special tokens at both ends.
+    pub ids: Vec<u32>,
+    /// Whether the line was longer than the model reads, so that its middle was left out.
+    pub truncated: bool,
+}
+
+/// The model's answer to one line: a calibrated probability for each label, in the order of [`Classifier::labels`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Prediction {
+    /// Probabilities that sum to one.
+    pub scores: Vec<f32>,
+}
+
+impl Prediction {
+    /// The index and the probability of the most probable label; the first of equals.
+    pub fn best(&self) -> (usize, f32) {
+        self.scores.iter().copied().enumerate().fold((0, f32::MIN), |best, next| if next.1 > best.1 { next } else { best })
+    }
+
+    /// Label indices from the most to the least probable; equals keep their order.
+    pub fn ranking(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.scores.len()).collect();
+        order.sort_by(|&a, &b| self.scores[b].total_cmp(&self.scores[a]));
+        order
+    }
+}
+
+/// A model that labels lines. A line's answer depends on nothing but the line, the model and the processor's
+/// instruction set: not on the batch that it came in, nor on the number of threads.
+pub trait Classifier: Send + Sync {
+    /// The labels it answers with.
+    fn labels(&self) -> &Labels;
+
+    /// Reads a line: prepares the text, makes tokens, cuts what is too long.
+    fn encode(&self, text: &str) -> Result<Encoded, ModelError>;
+
+    /// One prediction for each line of the batch, in order.
+    fn classify(&self, batch: &TokenBatch) -> Vec<Prediction>;
+
+    /// The probability from which an attack label is reported rather than abstained from.
+    fn threshold(&self) -> f32;
+
+    /// What the model is called in answers, such as `attackline-embedded 0.1.0`.
+    fn name(&self) -> &str;
+}

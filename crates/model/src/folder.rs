@@ -1,0 +1,129 @@
+use crate::{EncoderSpec, Labels, ModelError, Settings, TensorMap, TextTokenizer, WeightLayout, safetensors_file};
+use serde_json::{Map, Value, json};
+use std::{collections::BTreeMap, path::Path};
+
+/// The small files of a folder by name (`config.json`, `tokenizer.json`, …), byte for byte; everything but the weights.
+pub type FolderFiles = BTreeMap<String, Vec<u8>>;
+
+const CONFIG: &str = "config.json";
+const TOKENIZER: &str = "tokenizer.json";
+const SETTINGS: &str = "attackline.json";
+const WEIGHTS: &str = "model.safetensors";
+
+/// What is carried along when a model is written again.
+const CARRIED: [&str; 6] = [CONFIG, TOKENIZER, SETTINGS, "tokenizer_config.json", "special_tokens_map.json", "README.md"];
+
+/// A model as a folder holds it, read and checked.
+#[derive(Debug, Clone)]
+pub struct ModelFolder {
+    /// The small files, byte for byte.
+    pub files: FolderFiles,
+    /// `config.json`, parsed.
+    pub config: Value,
+    /// The architecture that `config.json` describes.
+    pub spec: EncoderSpec,
+    /// The labels, where the model is a classifier rather than a base.
+    pub labels: Option<Labels>,
+    /// `attackline.json`, or its defaults.
+    pub settings: Settings,
+    /// All weights in f32 under the names of [`WeightLayout`].
+    pub tensors: TensorMap,
+}
+
+impl ModelFolder {
+    /// Reads a folder and checks that every weight is there with the right shape.
+    pub fn read(path: &Path) -> Result<Self, ModelError> {
+        let not_a_folder = |reason: &str| ModelError::NotAFolder { path: path.to_owned(), reason: reason.to_owned() };
+        if !path.is_dir() {
+            return Err(not_a_folder("there is no such folder"));
+        }
+        let mut files = FolderFiles::new();
+        for name in CARRIED {
+            let file = path.join(name);
+            if file.is_file() {
+                files.insert(name.to_owned(), fs_err::read(file)?);
+            }
+        }
+        for needed in [CONFIG, TOKENIZER] {
+            if !files.contains_key(needed) {
+                return Err(not_a_folder(&format!("it has no {needed}")));
+            }
+        }
+        let weights = path.join(WEIGHTS);
+        if !weights.is_file() {
+            return Err(not_a_folder(&format!("it has no {WEIGHTS}")));
+        }
+        Self::from_parts(files, safetensors_file::read(&fs_err::read(weights)?)?)
+    }
+
+    /// Puts a model together from its small files and its weights, and checks both.
+    pub fn from_parts(files: FolderFiles, tensors: TensorMap) -> Result<Self, ModelError> {
+        let config: Value = serde_json::from_slice(files.get(CONFIG).map_or(&[][..], Vec::as_slice)).map_err(|error| ModelError::damaged(CONFIG, error))?;
+        let spec = EncoderSpec::from_config(&config)?;
+        let labels = if is_classifier(&config) { Some(Labels::from_config(&config)?) } else { None };
+        let settings = match files.get(SETTINGS) {
+            Some(bytes) => Settings::from_json(bytes)?,
+            None => Settings { max_length: Settings::default().max_length.min(spec.positions), ..Settings::default() },
+        };
+        if settings.max_length > spec.positions {
+            return Err(ModelError::damaged(SETTINGS, format!("max_length {} is above the model's {} positions", settings.max_length, spec.positions)));
+        }
+        let layout = WeightLayout::new(&spec, labels.as_ref().map_or(0, Labels::len));
+        let tensors = layout.normalise(tensors);
+        layout.check(&tensors, labels.is_none())?;
+        Ok(Self { files, config, spec, labels, settings, tensors })
+    }
+
+    /// The tokenizer, cutting lines to `max_length` tokens (that of the settings, unless told otherwise).
+    pub fn tokenizer(&self, max_length: Option<usize>) -> Result<TextTokenizer, ModelError> {
+        let json = self.files.get(TOKENIZER).ok_or_else(|| ModelError::Tokenizer("is missing".into()))?;
+        let length = max_length.unwrap_or(self.settings.max_length).min(self.spec.positions);
+        TextTokenizer::new(json, length, self.spec.vocabulary)
+    }
+
+    /// The same architecture and tokenizer with other weights, labels and settings: what training makes of a base.
+    pub fn with_head(&self, labels: Labels, settings: Settings, tensors: TensorMap) -> Result<Self, ModelError> {
+        let mut config = self.config.as_object().cloned().unwrap_or_default();
+        labels.write_to(&mut config);
+        config.insert("architectures".into(), json!(["BertForSequenceClassification"]));
+        config.insert("problem_type".into(), json!("single_label_classification"));
+        config.insert("torch_dtype".into(), json!("float32"));
+        config.remove("_name_or_path");
+        let mut files = self.files.clone();
+        files.insert(CONFIG.into(), pretty(&config));
+        files.insert(SETTINGS.into(), settings.to_json());
+        files.remove("README.md");
+        Self::from_parts(files, tensors)
+    }
+
+    /// Writes the folder, which must not exist yet: first under a temporary name beside it, then renamed, so that it
+    /// appears whole or not at all.
+    pub fn write(&self, path: &Path) -> Result<(), ModelError> {
+        if path.exists() {
+            return Err(ModelError::NotAFolder { path: path.to_owned(), reason: "it exists already and is not overwritten".into() });
+        }
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(".partial");
+        let partial = path.with_file_name(name);
+        if partial.exists() {
+            fs_err::remove_dir_all(&partial)?;
+        }
+        fs_err::create_dir_all(&partial)?;
+        for (name, bytes) in &self.files {
+            fs_err::write(partial.join(name), bytes)?;
+        }
+        fs_err::write(partial.join(WEIGHTS), safetensors_file::write(&self.tensors)?)?;
+        fs_err::rename(&partial, path)?;
+        Ok(())
+    }
+}
+
+fn is_classifier(config: &Value) -> bool {
+    config["architectures"].as_array().is_some_and(|names| names.iter().any(|name| name.as_str().is_some_and(|name| name.ends_with("ForSequenceClassification"))))
+}
+
+fn pretty(config: &Map<String, Value>) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(config).expect("a JSON object always serialises");
+    bytes.push(b'\n');
+    bytes
+}

@@ -1,0 +1,133 @@
+//! What is done to a line before it becomes tokens, the same when training and when answering.
+
+use base64::{
+    Engine as _,
+    alphabet::STANDARD,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use std::borrow::Cow;
+
+/// Longer lines keep this many bytes of their head and half as many of their tail: enough for any model's token limit, and a
+/// bound on the tokenizer's work.
+const HEAD_BYTES: usize = 8 * 1024;
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent).with_decode_allow_trailing_bits(true),
+);
+
+/// The shortest payload worth decoding, in base64 characters.
+const SHORTEST_PAYLOAD: usize = 12;
+
+/// How many layers of encoded commands are opened.
+const DEPTH: usize = 3;
+
+/// Prepares a line for the tokenizer: PowerShell's `-EncodedCommand` payloads are replaced by what they say, and a line that
+/// is far too long keeps its head and its tail. The flag tells whether something was left out.
+pub fn prepare(line: &str) -> (Cow<'_, str>, bool) {
+    let (mut text, cut) = keep_ends(line);
+    for _ in 0..DEPTH {
+        match decode_payload(&text) {
+            Some(decoded) => text = Cow::Owned(decoded),
+            None => break,
+        }
+    }
+    if cut {
+        return (text, true);
+    }
+    match keep_ends(&text) {
+        (_, false) => (text, false),
+        (shorter, true) => (Cow::Owned(shorter.into_owned()), true),
+    }
+}
+
+fn keep_ends(line: &str) -> (Cow<'_, str>, bool) {
+    if line.len() <= HEAD_BYTES * 2 {
+        return (Cow::Borrowed(line), false);
+    }
+    let head = line.floor_char_boundary(HEAD_BYTES);
+    let tail = line.ceil_char_boundary(line.len() - HEAD_BYTES / 2);
+    (Cow::Owned(format!("{} {}", &line[..head], &line[tail..])), true)
+}
+
+/// Replaces the first encoded command in `text` by its text.
+fn decode_payload(text: &str) -> Option<String> {
+    let mut words = words(text);
+    let mut previous = words.next()?;
+    for word in words {
+        let flag = &text[previous.0..previous.1];
+        if is_encoded_command_switch(flag)
+            && let Some((range, decoded)) = payload(text, word)
+        {
+            return Some(format!("{}{decoded}{}", &text[..range.0], &text[range.1..]));
+        }
+        previous = word;
+    }
+    None
+}
+
+/// Byte ranges of the words between white space.
+fn words(text: &str) -> impl Iterator<Item = (usize, usize)> + '_ {
+    text.split_whitespace().map(move |word| {
+        let start = word.as_ptr() as usize - text.as_ptr() as usize;
+        (start, start + word.len())
+    })
+}
+
+/// Whether `word` is an abbreviation of PowerShell's `-EncodedCommand` (or its alias `-ec`), with `-` or `/` before it.
+fn is_encoded_command_switch(word: &str) -> bool {
+    let name = word.trim_start_matches(['"', '\'', ',', '(']).trim_start_matches(['-', '/', '\u{2013}']);
+    let name = name.trim_end_matches(['"', '\'', ',']);
+    let plain: String = name.chars().filter(|c| *c != '^' && *c != '`').collect::<String>().to_ascii_lowercase();
+    name.len() < word.len() && !plain.is_empty() && (plain == "ec" || "encodedcommand".starts_with(&plain))
+}
+
+fn payload(text: &str, (start, end): (usize, usize)) -> Option<((usize, usize), String)> {
+    let word = &text[start..end];
+    let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
+    let first = word.find(is_base64)?;
+    let length = word[first..].find(|c| !is_base64(c)).unwrap_or(word.len() - first);
+    if length < SHORTEST_PAYLOAD {
+        return None;
+    }
+    let bytes = BASE64.decode(&word[first..first + length]).ok()?;
+    let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+    let decoded = String::from_utf16(&units).ok()?;
+    let readable = decoded.chars().filter(|c| c.is_ascii_graphic() || c.is_ascii_whitespace()).count();
+    (readable * 10 >= decoded.chars().count() * 9).then_some(((start + first, start + first + length), decoded))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn encode(command: &str) -> String {
+        let bytes: Vec<u8> = command.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        BASE64.encode(bytes)
+    }
+
+    #[test]
+    fn encoded_commands_are_opened() {
+        let inner = "Get-ChildItem C:\\Reports";
+        for switch in ["-enc", "-EncodedCommand", "/e", "-eC", "-EN^C", "\"-enc\""] {
+            let line = format!("powershell.exe -NoP {switch} {} > out.txt", encode(inner));
+            assert_eq!(prepare(&line).0, format!("powershell.exe -NoP {switch} {inner} > out.txt"), "{switch}");
+        }
+        let twice = encode(&format!("powershell -e {}", encode(inner)));
+        assert_eq!(prepare(&format!("pwsh -enc {twice}")).0, format!("pwsh -enc powershell -e {inner}"));
+    }
+
+    #[test]
+    fn other_lines_stay_as_they_are() {
+        for line in ["", "gcc -e main -o a.out", "openssl enc -e c29tZXRoaW5nIGVsc2U= x", "powershell -enc !!!!", "-e AAAAAAAAAAAAAAAAAAAAAAAA", "é -enc é"] {
+            assert!(matches!(prepare(line), (Cow::Borrowed(same), false) if same == line), "{line}");
+        }
+    }
+
+    #[test]
+    fn long_lines_keep_both_ends_at_character_boundaries() {
+        let line = format!("start {} end", "é".repeat(100_000));
+        let (text, cut) = prepare(&line);
+        assert!(cut && text.len() <= HEAD_BYTES * 2 && text.starts_with("start ") && text.ends_with(" end"));
+    }
+}

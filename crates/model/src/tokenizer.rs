@@ -1,0 +1,67 @@
+use crate::{Encoded, ModelError, prepare};
+use tokenizers::Tokenizer;
+
+/// A `tokenizer.json` with its own padding and truncation switched off, and ours in their place.
+pub struct TextTokenizer {
+    tokenizer: Tokenizer,
+    prefix: Vec<u32>,
+    suffix: Vec<u32>,
+    max_length: usize,
+}
+
+impl TextTokenizer {
+    /// Builds it from the bytes of a `tokenizer.json`. Lines are cut to `max_length` tokens, special ones included.
+    /// `vocabulary` is the number of rows of the word embedding: a tokenizer that could exceed it is refused.
+    pub fn new(json: &[u8], max_length: usize, vocabulary: usize) -> Result<Self, ModelError> {
+        let mut tokenizer = Tokenizer::from_bytes(json).map_err(|error| ModelError::Tokenizer(error.to_string()))?;
+        tokenizer.with_padding(None);
+        tokenizer.with_truncation(None).map_err(|error| ModelError::Tokenizer(error.to_string()))?;
+        let largest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0) as usize;
+        if largest >= vocabulary {
+            return Err(ModelError::Tokenizer(format!("holds token id {largest}, the model's vocab_size is {vocabulary}")));
+        }
+        let (prefix, suffix) = special_tokens(&tokenizer)?;
+        if prefix.len() + suffix.len() + 2 > max_length {
+            return Err(ModelError::Tokenizer(format!("a maximum of {max_length} tokens leaves no room for text")));
+        }
+        Ok(Self { tokenizer, prefix, suffix, max_length })
+    }
+
+    /// The longest line in tokens.
+    pub fn max_length(&self) -> usize {
+        self.max_length
+    }
+
+    /// Reads a line: [`prepare`]s it, makes tokens, and where there are too many keeps three quarters from the head and one
+    /// quarter from the tail, since a command's end (its payload, its target) tells as much as its beginning.
+    pub fn encode(&self, line: &str) -> Result<Encoded, ModelError> {
+        let (text, cut) = prepare(line);
+        let encoding = self.tokenizer.encode_fast(text.as_ref(), false).map_err(|error| ModelError::Tokenizer(error.to_string()))?;
+        let tokens = encoding.get_ids();
+        let room = self.max_length - self.prefix.len() - self.suffix.len();
+        let mut ids = self.prefix.clone();
+        if tokens.len() <= room {
+            ids.extend_from_slice(tokens);
+        } else {
+            let tail = room / 4;
+            ids.extend_from_slice(&tokens[..room - tail]);
+            ids.extend_from_slice(&tokens[tokens.len() - tail..]);
+        }
+        ids.extend_from_slice(&self.suffix);
+        Ok(Encoded { ids, truncated: cut || tokens.len() > room })
+    }
+}
+
+/// The special tokens that the tokenizer puts before and after a text, found by encoding a text with and without them.
+fn special_tokens(tokenizer: &Tokenizer) -> Result<(Vec<u32>, Vec<u32>), ModelError> {
+    let ids = |special| -> Result<Vec<u32>, ModelError> {
+        let encoding = tokenizer.encode_fast("a", special).map_err(|error| ModelError::Tokenizer(error.to_string()))?;
+        Ok(encoding.get_ids().to_vec())
+    };
+    let (bare, full) = (ids(false)?, ids(true)?);
+    let start = full.windows(bare.len().max(1)).position(|window| window == bare);
+    match start {
+        Some(start) if !bare.is_empty() && full.len() > bare.len() => Ok((full[..start].to_vec(), full[start + bare.len()..].to_vec())),
+        _ => Err(ModelError::Tokenizer("adds no special tokens round a text, a classification model needs them".into())),
+    }
+}
