@@ -1,0 +1,73 @@
+use crate::{encoder, weights::EncoderWeights};
+use attackline_kernels::softmax;
+use attackline_model::{Classifier, Encoded, EncoderSpec, Labels, ModelError, ModelFolder, Prediction, Settings, TextTokenizer, TokenBatch};
+
+/// Why a folder can't be served.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// The folder holds an encoder without a classification head.
+    #[error("config.json: this is a base model without labels; fine-tune it first (attackline train)")]
+    NoLabels,
+    /// The folder is damaged.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}
+
+/// A model ready to answer. One call computes on the calling thread; several threads may call at once.
+pub struct Engine {
+    spec: EncoderSpec,
+    weights: EncoderWeights,
+    labels: Labels,
+    tokenizer: TextTokenizer,
+    settings: Settings,
+}
+
+impl Engine {
+    /// Lays the folder's weights out for inference.
+    pub fn new(folder: &ModelFolder) -> Result<Self, EngineError> {
+        let labels = folder.labels.clone().ok_or(EngineError::NoLabels)?;
+        Ok(Self {
+            spec: folder.spec.clone(),
+            weights: EncoderWeights::new(folder, labels.len())?,
+            tokenizer: folder.tokenizer(None)?,
+            settings: folder.settings.clone(),
+            labels,
+        })
+    }
+
+    /// The head's raw outputs, `[lines, labels]`.
+    ///
+    /// # Panics
+    /// If a token id is not in the vocabulary or a line is longer than the model's positions; what [`Classifier::encode`]
+    /// gives never is.
+    pub fn logits(&self, batch: &TokenBatch) -> Vec<f32> {
+        if batch.is_empty() { Vec::new() } else { encoder::logits(&self.spec, &self.weights, batch) }
+    }
+}
+
+impl Classifier for Engine {
+    fn labels(&self) -> &Labels {
+        &self.labels
+    }
+
+    fn encode(&self, text: &str) -> Result<Encoded, ModelError> {
+        self.tokenizer.encode(text)
+    }
+
+    fn classify(&self, batch: &TokenBatch) -> Vec<Prediction> {
+        let predict = |logits: &[f32]| {
+            let mut scores: Vec<f32> = logits.iter().map(|logit| logit / self.settings.temperature).collect();
+            softmax(&mut scores);
+            Prediction { scores }
+        };
+        self.logits(batch).chunks_exact(self.labels.len()).map(predict).collect()
+    }
+
+    fn threshold(&self) -> f32 {
+        self.settings.threshold
+    }
+
+    fn name(&self) -> &str {
+        &self.settings.name
+    }
+}

@@ -1,0 +1,4 @@
+//! Code for one processor family each; every function has a portable twin that it is tested against.
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod x86;
