@@ -1,0 +1,122 @@
+use serde::Serialize;
+use std::fmt;
+
+/// What a label's predictions are worth.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ClassFigures {
+    /// The label.
+    pub label: String,
+    /// Of the rows predicted to have the label, the share that has it. 0 where none was.
+    pub precision: f64,
+    /// Of the rows that have the label, the share predicted so. 0 where there is none.
+    pub recall: f64,
+    /// The harmonic mean of both.
+    pub f1: f64,
+    /// How many rows have the label.
+    pub support: u64,
+}
+
+/// Averages over the labels.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Averages {
+    /// Of the labels' precisions.
+    pub precision: f64,
+    /// Of the labels' recalls.
+    pub recall: f64,
+    /// Of the labels' F1 values.
+    pub f1: f64,
+}
+
+/// The figures of a set of predictions. Displayed, it is laid out like scikit-learn's `classification_report` (four digits),
+/// with the confusion matrix below.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Report {
+    /// The confusion matrix: `matrix[truth][predicted]`.
+    pub matrix: Vec<Vec<u64>>,
+    /// Figures by label, in the labels' order.
+    pub classes: Vec<ClassFigures>,
+    /// The share of rows predicted right; 0 where there are none.
+    pub accuracy: f64,
+    /// Each label counts the same.
+    pub macro_average: Averages,
+    /// Each label counts by its support.
+    pub weighted_average: Averages,
+    /// How many rows there were.
+    pub total: u64,
+}
+
+impl Report {
+    /// Counts `predicted` against `truth`; both hold indices of `labels`.
+    ///
+    /// # Panics
+    /// Where the two have different lengths or an index lies outside the labels.
+    pub fn new(labels: &[String], truth: &[usize], predicted: &[usize]) -> Self {
+        assert_eq!(truth.len(), predicted.len(), "each row has one true and one predicted label");
+        let mut matrix = vec![vec![0; labels.len()]; labels.len()];
+        for (&label, &found) in truth.iter().zip(predicted) {
+            matrix[label][found] += 1;
+        }
+        Self::from_matrix(labels, matrix)
+    }
+
+    fn from_matrix(labels: &[String], matrix: Vec<Vec<u64>>) -> Self {
+        let classes: Vec<ClassFigures> = labels.iter().enumerate().map(|(index, label)| class_figures(label, index, &matrix)).collect();
+        let total: u64 = classes.iter().map(|class| class.support).sum();
+        let right: u64 = (0..labels.len()).map(|index| matrix[index][index]).sum();
+        let macro_average = average(&classes, |_| 1.0);
+        let weighted_average = average(&classes, |class| class.support as f64);
+        Self { matrix, accuracy: ratio(right, total), classes, macro_average, weighted_average, total }
+    }
+
+    /// The confusion matrix as a table: a row a true label, a column a predicted one.
+    pub fn matrix_table(&self) -> String {
+        let cells = self.matrix.iter().flatten().map(|count| count.to_string().len());
+        let widest = self.classes.iter().map(|class| class.label.chars().count()).chain(cells).max().unwrap_or(0);
+        let first = widest.max("true \\ predicted".len());
+        let mut table = format!("{:>first$}", "true \\ predicted");
+        for class in &self.classes {
+            table.push_str(&format!("  {:>widest$}", class.label));
+        }
+        for (class, row) in self.classes.iter().zip(&self.matrix) {
+            table.push_str(&format!("\n{:>first$}", class.label));
+            row.iter().for_each(|count| table.push_str(&format!("  {count:>widest$}")));
+        }
+        table.push('\n');
+        table
+    }
+}
+
+fn ratio(part: u64, whole: u64) -> f64 {
+    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+}
+
+fn class_figures(label: &str, index: usize, matrix: &[Vec<u64>]) -> ClassFigures {
+    let hits = matrix[index][index];
+    let support: u64 = matrix[index].iter().sum();
+    let predicted: u64 = matrix.iter().map(|row| row[index]).sum();
+    ClassFigures { label: label.to_owned(), precision: ratio(hits, predicted), recall: ratio(hits, support), f1: ratio(2 * hits, support + predicted), support }
+}
+
+fn average(classes: &[ClassFigures], weight: impl Fn(&ClassFigures) -> f64) -> Averages {
+    let all: f64 = classes.iter().map(&weight).sum();
+    let mean = |value: fn(&ClassFigures) -> f64| {
+        if all == 0.0 { 0.0 } else { classes.iter().map(|class| value(class) * weight(class)).sum::<f64>() / all }
+    };
+    Averages { precision: mean(|class| class.precision), recall: mean(|class| class.recall), f1: mean(|class| class.f1) }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let widest = self.classes.iter().map(|class| class.label.chars().count()).max().unwrap_or(0);
+        let width = widest.max("weighted avg".len());
+        writeln!(out, "{:>width$}  {:>9} {:>9} {:>9} {:>9}\n", "", "precision", "recall", "f1-score", "support")?;
+        for class in &self.classes {
+            writeln!(out, "{:>width$}  {:>9.4} {:>9.4} {:>9.4} {:>9}", class.label, class.precision, class.recall, class.f1, class.support)?;
+        }
+        writeln!(out, "\n{:>width$}  {:>9} {:>9} {:>9.4} {:>9}", "accuracy", "", "", self.accuracy, self.total)?;
+        for (name, average) in [("macro avg", self.macro_average), ("weighted avg", self.weighted_average)] {
+            writeln!(out, "{name:>width$}  {:>9.4} {:>9.4} {:>9.4} {:>9}", average.precision, average.recall, average.f1, self.total)?;
+        }
+        write!(out, "\n{}", self.matrix_table())
+    }
+}
