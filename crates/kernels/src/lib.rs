@@ -3,9 +3,30 @@
 //! This crate knows no files and no models. Matrices are row-major slices of f32. It is the only crate that may hold
 //! `unsafe`; code for one instruction set lives under `arch/`, and each such function has a portable twin.
 
+mod adamw;
 mod arch;
+mod attention;
+mod cross_entropy;
+mod dispatch;
+mod dropout;
+mod gelu;
 mod isa;
+mod lanes;
+mod layer_norm;
+mod matmul;
 mod packed;
+mod small_product;
+mod softmax;
+mod tanh;
 
+pub use adamw::{AdamW, adamw};
+pub use attention::{AttentionDropout, AttentionScratch, attention, attention_backward, attention_with_dropout};
+pub use cross_entropy::cross_entropy;
+pub use dropout::dropout;
+pub use gelu::{gelu, gelu_backward};
 pub use isa::Isa;
+pub use layer_norm::{layer_norm, layer_norm_backward};
+pub use matmul::{Transposed, matmul};
 pub use packed::PackedMatrix;
+pub use softmax::softmax;
+pub use tanh::{tanh, tanh_backward};

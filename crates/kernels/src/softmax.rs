@@ -1,0 +1,48 @@
+use crate::{
+    dispatch::multiversion,
+    isa::Isa,
+    lanes::{exp, greatest, sum_of},
+};
+
+/// Turns a row of scores into probabilities.
+pub fn softmax(row: &mut [f32]) {
+    softmax_on(Isa::detect(), row);
+}
+
+multiversion! {
+    fn softmax_on(row: &mut [f32]) = softmax_body;
+}
+
+#[inline(always)]
+pub(crate) fn softmax_body<const FUSED: bool>(row: &mut [f32]) {
+    let top = greatest(row);
+    for value in row.iter_mut() {
+        *value = exp::<FUSED>(*value - top);
+    }
+    let total = sum_of(row.len(), |i| row[i]);
+    let scale = 1.0 / total;
+    for value in row.iter_mut() {
+        *value *= scale;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dispatch::for_each_isa;
+
+    #[test]
+    fn matches_f64_on_every_isa() {
+        for_each_isa(|isa| {
+            for len in [1usize, 3, 16, 33, 100] {
+                let scores: Vec<f32> = (0..len).map(|i| ((i * 37 % 23) as f32) - 9.5).collect();
+                let total: f64 = scores.iter().map(|&s| f64::from(s).exp()).sum();
+                let mut row = scores.clone();
+                softmax_on(isa, &mut row);
+                for (&p, &s) in row.iter().zip(&scores) {
+                    assert!((f64::from(p) - f64::from(s).exp() / total).abs() < 1e-6, "{} {len}", isa.name());
+                }
+            }
+        });
+    }
+}
