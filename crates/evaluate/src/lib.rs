@@ -3,8 +3,10 @@
 
 mod rate;
 mod report;
+mod temperature;
 mod thresholds;
 
 pub use rate::{Rate, false_positive_rate};
 pub use report::{Averages, ClassFigures, Report};
+pub use temperature::fit_temperature;
 pub use thresholds::{OperatingPoint, Reached, threshold_table};
