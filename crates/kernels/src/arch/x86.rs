@@ -23,14 +23,13 @@ fn tile_avx512_rows<const ROWS: usize>(panel: &[f32], bias: &[f32; PANEL], rows:
     let load = |from: &[f32]| -> [__m512; 4] {
         let from: &[f32; PANEL] = from.first_chunk().expect("a panel's row is whole");
         // SAFETY: the four loads read elements 0 to 63 of the 64 that the reference spans.
-        unsafe { std::array::from_fn(|i| _mm512_loadu_ps(from.as_ptr().add(16 * i))) }
+        unsafe { load_panel_row(from.as_ptr()) }
     };
     let mut sums = [load(bias); ROWS];
     for k in 0..inputs {
         // SAFETY: the caller's assertion: panel holds inputs * PANEL values, rows holds ROWS * inputs.
         unsafe {
-            let at = panel.as_ptr().add(k * PANEL);
-            let weights: [__m512; 4] = std::array::from_fn(|i| _mm512_loadu_ps(at.add(16 * i)));
+            let weights = load_panel_row(panel.as_ptr().add(k * PANEL));
             for (row, sum) in sums.iter_mut().enumerate() {
                 let activation = _mm512_set1_ps(*rows.as_ptr().add(row * inputs + k));
                 for (sum, weight) in sum.iter_mut().zip(weights) {
@@ -45,6 +44,17 @@ fn tile_avx512_rows<const ROWS: usize>(panel: &[f32], bias: &[f32; PANEL], rows:
             unsafe { _mm512_storeu_ps(line.as_mut_ptr().add(16 * i), *part) };
         }
     }
+}
+
+/// Sixty-four values from `at`.
+///
+/// # Safety
+/// `at` points to at least [`PANEL`] readable values.
+#[target_feature(enable = "avx512f")]
+#[inline]
+unsafe fn load_panel_row(at: *const f32) -> [__m512; 4] {
+    // SAFETY: the caller's promise.
+    unsafe { [_mm512_loadu_ps(at), _mm512_loadu_ps(at.add(16)), _mm512_loadu_ps(at.add(32)), _mm512_loadu_ps(at.add(48))] }
 }
 
 /// AVX2 form of [`crate::packed::tile_portable`]: sixteen columns at a time, so that the sums stay in sixteen registers.
@@ -66,13 +76,13 @@ pub(crate) fn tile_avx2(panel: &[f32], bias: &[f32; PANEL], rows: &[f32], inputs
 fn tile_avx2_rows<const ROWS: usize>(panel: &[f32], bias: &[f32; PANEL], rows: &[f32], inputs: usize, out: &mut [[f32; PANEL]]) {
     for column in (0..PANEL).step_by(16) {
         // SAFETY: column + 15 is below PANEL, the length of the bias.
-        let start: [__m256; 2] = unsafe { std::array::from_fn(|i| _mm256_loadu_ps(bias.as_ptr().add(column + 8 * i))) };
+        let start = unsafe { [_mm256_loadu_ps(bias.as_ptr().add(column)), _mm256_loadu_ps(bias.as_ptr().add(column + 8))] };
         let mut sums = [start; ROWS];
         for k in 0..inputs {
             // SAFETY: the caller's assertion: panel holds inputs * PANEL values, rows holds ROWS * inputs.
             unsafe {
                 let at = panel.as_ptr().add(k * PANEL + column);
-                let weights: [__m256; 2] = std::array::from_fn(|i| _mm256_loadu_ps(at.add(8 * i)));
+                let weights = [_mm256_loadu_ps(at), _mm256_loadu_ps(at.add(8))];
                 for (row, sum) in sums.iter_mut().enumerate() {
                     let activation = _mm256_set1_ps(*rows.as_ptr().add(row * inputs + k));
                     for (sum, weight) in sum.iter_mut().zip(weights) {
