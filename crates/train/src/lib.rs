@@ -1,1 +1,31 @@
-//! train
+//! Fine-tuning: the differentiable encoder, its optimiser, its schedule and its checkpoints.
+//!
+//! The graph is candle's, but its blocks are our own operations over [`attackline_kernels`], each with its gradient:
+//! candle's fused ones drop gradients silently, and its plain ones are slow on a processor. Batches are packed without
+//! padding: the hidden states are `[tokens, hidden]`, and only attention and pooling know where a line ends.
+//!
+//! The embedding tables stand outside the graph. Its input is the sum of the gathered rows; that input's gradient is
+//! added up per row of a table, so a step costs what the batch's words cost, not what the vocabulary costs.
+//!
+//! Same data, settings and thread count give the same bits, also over an interruption.
+
+mod checkpoint;
+mod embeddings;
+mod encode;
+mod error;
+mod graph;
+mod observer;
+mod ops;
+mod optimiser;
+mod parameters;
+mod sampler;
+mod schedule;
+mod settings;
+mod trainer;
+
+pub use encode::{Example, encode};
+pub use error::TrainError;
+pub use observer::{EpochReport, MetricsFile, Observer, Silent, StepReport};
+pub use schedule::Schedule;
+pub use settings::TrainSettings;
+pub use trainer::{Outcome, Trainer, TrainingData};

@@ -1,0 +1,45 @@
+use serde::{Deserialize, Serialize};
+
+/// How the learning rate falls after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Schedule {
+    /// In a straight line to 0.
+    Linear,
+    /// Along half a cosine to 0.
+    Cosine,
+}
+
+impl Schedule {
+    /// The factor of the learning rate at `step` (from 1) of `total`, with `warmup` the share of steps in which it rises.
+    pub fn factor(self, step: u64, total: u64, warmup: f64) -> f64 {
+        let rising = (total as f64 * warmup).ceil();
+        let step = step as f64;
+        if step <= rising {
+            return step / rising;
+        }
+        // Of the steps after the warm-up, the first has the full rate and the one after the last would have none.
+        let left = (total as f64 - step + 1.0) / (total as f64 - rising).max(1.0);
+        let left = left.clamp(0.0, 1.0);
+        match self {
+            Self::Linear => left,
+            Self::Cosine => 0.5 - 0.5 * (std::f64::consts::PI * left).cos(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rises_then_falls() {
+        for schedule in [Schedule::Linear, Schedule::Cosine] {
+            let factors: Vec<f64> = (1..=100).map(|step| schedule.factor(step, 100, 0.1)).collect();
+            assert!((factors[0] - 0.1).abs() < 1e-12 && factors[9] == 1.0 && (factors[10] - 1.0).abs() < 1e-12);
+            assert!(factors[10..].windows(2).all(|pair| pair[1] < pair[0]) && factors[99] > 0.0 && factors[99] < 0.02);
+        }
+        assert!((Schedule::Linear.factor(56, 100, 0.1) - 0.5).abs() < 1e-12);
+        assert_eq!(Schedule::Linear.factor(1, 1, 0.0), 1.0);
+    }
+}

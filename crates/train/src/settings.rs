@@ -1,0 +1,89 @@
+use crate::{Schedule, TrainError};
+use serde::{Deserialize, Serialize};
+
+/// How to train. The defaults suit a full fine-tuning of a small encoder on short lines.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TrainSettings {
+    /// Passes over the training rows.
+    pub epochs: usize,
+    /// Greatest learning rate of the encoder.
+    pub learning_rate: f64,
+    /// Greatest learning rate of pooler and classifier, which start from less.
+    pub head_learning_rate: f64,
+    /// Decay of weights; biases and norms are never decayed.
+    pub weight_decay: f64,
+    /// The share of all steps in which the rate rises from 0.
+    pub warmup: f64,
+    /// How the rate falls afterwards.
+    pub schedule: Schedule,
+    /// The gradient's norm over all tensors is cut to this.
+    pub clip_norm: f64,
+    /// Tokens of a batch, at most, unless one line alone has more.
+    pub batch_tokens: usize,
+    /// Dropout of embeddings, attention probabilities, block outputs and the pooled vector.
+    pub dropout: f32,
+    /// Seed of the new head, of the order of lines and of dropout.
+    pub seed: u64,
+    /// One weight a label, or none.
+    pub class_weights: Option<Vec<f32>>,
+    /// The share of the target that is spread over all labels.
+    pub label_smoothing: f32,
+    /// The longest line in tokens.
+    pub max_length: usize,
+    /// Epochs without a better validation result after which to stop; 0 never stops early.
+    pub patience: usize,
+    /// Threads to compute with; 0 takes one a processor.
+    pub threads: usize,
+    /// Save a checkpoint every so many steps (0: only at the end of epochs and when interrupted).
+    pub checkpoint_every: u64,
+}
+
+impl Default for TrainSettings {
+    fn default() -> Self {
+        Self {
+            epochs: 3,
+            learning_rate: 5e-5,
+            head_learning_rate: 5e-4,
+            weight_decay: 0.01,
+            warmup: 0.1,
+            schedule: Schedule::Linear,
+            clip_norm: 1.0,
+            batch_tokens: 2048,
+            dropout: 0.1,
+            seed: 7,
+            class_weights: None,
+            label_smoothing: 0.0,
+            max_length: 128,
+            patience: 0,
+            threads: 0,
+            checkpoint_every: 0,
+        }
+    }
+}
+
+impl TrainSettings {
+    /// Refuses values that can't work, by name.
+    pub fn check(&self, labels: usize) -> Result<(), TrainError> {
+        let share = |value: f64| (0.0..1.0).contains(&value);
+        let positive = |value: f64| value.is_finite() && value > 0.0;
+        let weights = self.class_weights.as_ref();
+        let rules: [(&'static str, bool, &str); 11] = [
+            ("epochs", self.epochs > 0, "must be at least 1"),
+            ("learning-rate", positive(self.learning_rate), "must be above 0"),
+            ("head-learning-rate", positive(self.head_learning_rate), "must be above 0"),
+            ("weight-decay", self.weight_decay >= 0.0 && self.weight_decay.is_finite(), "must not be negative"),
+            ("warmup", share(self.warmup), "is a share from 0 to below 1"),
+            ("clip-norm", positive(self.clip_norm), "must be above 0"),
+            ("batch-tokens", self.batch_tokens > 0, "must be at least 1"),
+            ("dropout", share(f64::from(self.dropout)), "is a share from 0 to below 1"),
+            ("label-smoothing", share(f64::from(self.label_smoothing)), "is a share from 0 to below 1"),
+            ("class-weights", weights.is_none_or(|w| w.len() == labels), "needs one weight a label"),
+            ("class-weights", weights.is_none_or(|w| w.iter().all(|&w| positive(f64::from(w)))), "must be above 0"),
+        ];
+        match rules.into_iter().find(|(_, sound, _)| !sound) {
+            Some((name, _, reason)) => Err(TrainError::Setting { name, reason: reason.to_owned() }),
+            None => Ok(()),
+        }
+    }
+}
