@@ -1,1 +1,29 @@
-//! dataset
+//! Labelled data: generated from a grammar of what tools really accept, read from files, split without leaks.
+//!
+//! The grammar (`grammar/**/*.grammar`) is data: compressed into the binary by the build script, so that no attack string
+//! stands in clear in it. Its language is described in `docs/grammar.md`.
+
+mod error;
+mod expand;
+mod folder;
+mod generate;
+mod grammar;
+mod labelled;
+mod obfuscate;
+mod random;
+mod render;
+mod row;
+mod split;
+mod table;
+mod wrap;
+
+pub use error::DatasetError;
+pub use expand::Expansion;
+pub use folder::{Manifest, read_folder, write_folder};
+pub use generate::{GenerateOptions, GeneratedSet, generate};
+pub use grammar::{Grammar, Shell, Template};
+pub use labelled::read_labelled;
+pub use random::Random;
+pub use row::Row;
+pub use split::{Side, near_duplicate_key};
+pub use table::label_table;

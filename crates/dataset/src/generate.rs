@@ -1,0 +1,157 @@
+use crate::{DatasetError, Grammar, Random, Row, Shell, Side, near_duplicate_key, obfuscate::obfuscate, render::render, split::sides, wrap::wrap};
+use std::collections::{HashMap, HashSet};
+
+/// What to generate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GenerateOptions {
+    /// Rows in all.
+    pub samples: usize,
+    /// The same seed gives the same bytes.
+    pub seed: u64,
+}
+
+/// Generated rows by side.
+#[derive(Debug, Clone, Default)]
+pub struct GeneratedSet {
+    /// 80 %.
+    pub train: Vec<Row>,
+    /// 10 %.
+    pub validation: Vec<Row>,
+    /// 10 %.
+    pub test: Vec<Row>,
+    /// How many templates the grammar has.
+    pub templates: usize,
+    /// What it was made with.
+    pub seed: u64,
+}
+
+impl GeneratedSet {
+    /// The rows of a side.
+    pub fn side(&self, side: Side) -> &[Row] {
+        match side {
+            Side::Train => &self.train,
+            Side::Validation => &self.validation,
+            Side::Test => &self.test,
+        }
+    }
+}
+
+/// Labels and their shares of the rows, in sixths.
+const SHARES: [(&str, usize); 4] = [("Benign", 3), ("T1003.002", 1), ("T1087.001", 1), ("T1049", 1)];
+
+/// Share of the benign rows that come from hard templates.
+const HARD_SHARE: f64 = 0.4;
+
+/// A template that gave nothing new this many times in a row is exhausted.
+const TRIES: usize = 40;
+
+/// Generates labelled lines: half of them benign, a sixth for each technique.
+///
+/// No line comes twice, and no template nor near duplicate stands on two sides of the split.
+pub fn generate(options: &GenerateOptions) -> Result<GeneratedSet, DatasetError> {
+    let grammar = Grammar::embedded()?;
+    let sides = sides(&grammar, options.seed);
+    let mut generator = Generator { grammar: &grammar, random: Random::new(options.seed, 3), texts: HashSet::new(), keys: HashMap::new() };
+    let mut set = GeneratedSet { templates: grammar.templates().len(), seed: options.seed, ..GeneratedSet::default() };
+    for side in Side::ALL {
+        let mut rows = Vec::new();
+        for (label, sixths) in SHARES {
+            let wanted = share(share(options.samples, side), sixths);
+            let pool: Vec<usize> = (0..sides.len()).filter(|&index| sides[index] == side && grammar.templates()[index].label == label).collect();
+            rows.extend(generator.rows(label, side, wanted, pool)?);
+        }
+        generator.random.shuffle(&mut rows);
+        match side {
+            Side::Train => set.train = rows,
+            Side::Validation => set.validation = rows,
+            Side::Test => set.test = rows,
+        }
+    }
+    Ok(set)
+}
+
+/// A count of rows, and how it is divided.
+trait Divide {
+    fn of(self, total: usize) -> usize;
+}
+
+impl Divide for Side {
+    fn of(self, total: usize) -> usize {
+        let tenth = total / 10;
+        if self == Side::Train { total - 2 * tenth } else { tenth }
+    }
+}
+
+impl Divide for usize {
+    /// Sixths; the three sixths of the benign rows take what doesn't divide.
+    fn of(self, total: usize) -> usize {
+        let sixth = total / 6;
+        if self == 3 { total - 3 * sixth } else { sixth * self }
+    }
+}
+
+fn share(total: usize, part: impl Divide) -> usize {
+    part.of(total)
+}
+
+struct Generator<'a> {
+    grammar: &'a Grammar,
+    random: Random,
+    texts: HashSet<String>,
+    /// Which label and side a near-duplicate key belongs to.
+    keys: HashMap<String, (Side, &'a str)>,
+}
+
+impl<'a> Generator<'a> {
+    fn rows(&mut self, label: &str, side: Side, wanted: usize, pool: Vec<usize>) -> Result<Vec<Row>, DatasetError> {
+        let is_hard = |&index: &usize| self.grammar.templates()[index].hard;
+        let (mut hard, mut plain): (Vec<usize>, Vec<usize>) = pool.into_iter().partition(is_hard);
+        let mut rows = Vec::with_capacity(wanted);
+        while rows.len() < wanted {
+            let from_hard = !hard.is_empty() && (plain.is_empty() || self.random.chance(HARD_SHARE));
+            let pool = if from_hard { &mut hard } else { &mut plain };
+            if pool.is_empty() {
+                return Err(DatasetError::TooFew { label: label.to_owned(), side: side.name(), found: rows.len(), wanted });
+            }
+            let at = self.random.below(pool.len());
+            match self.row(pool[at], side) {
+                Some(row) => rows.push(row),
+                None => drop(pool.swap_remove(at)),
+            }
+        }
+        Ok(rows)
+    }
+
+    /// A new line of a template, or nothing once it has no more.
+    fn row(&mut self, index: usize, side: Side) -> Option<Row> {
+        let template = &self.grammar.templates()[index];
+        for _ in 0..TRIES {
+            let expansion = template.expand(self.grammar, &mut self.random);
+            let key = near_duplicate_key(&expansion.masked);
+            let owner = *self.keys.entry(key).or_insert((side, template.label.as_str()));
+            if owner != (side, template.label.as_str()) {
+                continue;
+            }
+            let (obfuscation, text) = obfuscate(&expansion.text, template.shell, &mut self.random);
+            let wrapped = wrap(&text, template.shell, self.grammar, &mut self.random);
+            let rendered_as = if wrapped.name == "cron" { Shell::English } else { wrapped.shell };
+            let (rendering, text) = render(&wrapped.text, rendered_as, &template.platform, self.grammar, &mut self.random);
+            if self.texts.insert(text.clone()) {
+                return Some(Row {
+                    text,
+                    label: template.label.clone(),
+                    template: template.id.clone(),
+                    platform: template.platform.clone(),
+                    shell: template.shell.name().into(),
+                    wrapper: wrapped.name.into(),
+                    rendering: rendering.into(),
+                    obfuscation: obfuscation.into(),
+                    hard: template.hard,
+                    source: "generated".into(),
+                    realism: String::new(),
+                });
+            }
+        }
+        None
+    }
+}

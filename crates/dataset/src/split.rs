@@ -1,0 +1,106 @@
+//! Which side of the split a template belongs to: templates that make near duplicates of each other stay together.
+
+use crate::{Grammar, Random};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A side of the split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Side {
+    /// 80 % of the rows.
+    Train,
+    /// 10 %: for choosing epochs, temperatures and thresholds.
+    Validation,
+    /// 10 %: looked at last.
+    Test,
+}
+
+impl Side {
+    /// All sides, the largest first.
+    pub const ALL: [Self; 3] = [Self::Train, Self::Validation, Self::Test];
+
+    /// The stem of its file.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Validation => "validation",
+            Self::Test => "test",
+        }
+    }
+}
+
+/// Expansions looked at to find the templates that make near duplicates.
+const PROBES: usize = 40;
+
+/// What stays of a line when names (already masked by `§`), digits, GUIDs, case and white space don't count.
+pub fn near_duplicate_key(masked: &str) -> String {
+    let mut key = String::with_capacity(masked.len());
+    let mut digits = false;
+    for word in masked.split_whitespace() {
+        if !key.is_empty() {
+            key.push(' ');
+        }
+        for character in word.chars() {
+            let digit = character.is_ascii_digit();
+            if !(digit && digits) {
+                key.push(if digit { '0' } else { character.to_ascii_lowercase() });
+            }
+            digits = digit;
+        }
+    }
+    key
+}
+
+/// The side of each template, in the order of the grammar: within each label, groups of templates that share a key are
+/// shuffled and dealt out, one in ten to validation and to test each.
+pub(crate) fn sides(grammar: &Grammar, seed: u64) -> Vec<Side> {
+    let groups = groups(grammar, seed);
+    let mut by_label: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
+    for (template, &group) in grammar.templates().iter().zip(&groups) {
+        by_label.entry(&template.label).or_default().insert(group);
+    }
+    let mut size = vec![0usize; groups.len()];
+    groups.iter().for_each(|&group| size[group] += 1);
+    let mut side_of_group: BTreeMap<usize, Side> = BTreeMap::new();
+    let mut random = Random::new(seed, 2);
+    for members in by_label.values() {
+        let mut members: Vec<usize> = members.iter().copied().collect();
+        random.shuffle(&mut members);
+        // The largest groups are dealt last, so that they land in train.
+        members.sort_by_key(|&group| size[group]);
+        let total: usize = members.iter().map(|&group| size[group]).sum();
+        let mut dealt = 0;
+        for group in members {
+            let side = match dealt * 10 {
+                tenths if tenths < total => Side::Test,
+                tenths if tenths < 2 * total => Side::Validation,
+                _ => Side::Train,
+            };
+            side_of_group.entry(group).or_insert(side);
+            dealt += size[group];
+        }
+    }
+    groups.iter().map(|group| side_of_group[group]).collect()
+}
+
+/// A group number for each template: the smallest index among those that it is joined with.
+fn groups(grammar: &Grammar, seed: u64) -> Vec<usize> {
+    let mut parents: Vec<usize> = (0..grammar.templates().len()).collect();
+    let mut owners: BTreeMap<String, usize> = BTreeMap::new();
+    let mut random = Random::new(seed, 1);
+    for (index, template) in grammar.templates().iter().enumerate() {
+        for _ in 0..PROBES {
+            let key = near_duplicate_key(&template.expand(grammar, &mut random).masked);
+            let owner = *owners.entry(key).or_insert(index);
+            let (a, b) = (root(&parents, owner), root(&parents, index));
+            parents[a.max(b)] = a.min(b);
+        }
+    }
+    (0..parents.len()).map(|index| root(&parents, index)).collect()
+}
+
+fn root(parents: &[usize], mut index: usize) -> usize {
+    while parents[index] != index {
+        index = parents[index];
+    }
+    index
+}
