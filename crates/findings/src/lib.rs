@@ -1,1 +1,15 @@
-//! findings
+//! Findings and the formats they are written in.
+//!
+//! A *line* is the text that was classified; a [`Finding`] is a line with its decision and its context. [`LabelView`] makes
+//! the decision out of a model's probabilities, and a [`FindingWriter`] writes it: NDJSON for programs, CSV for spreadsheets, a
+//! table for people. What stands in a log is an attacker's to choose, so each format guards whoever reads it: see [`escape`]
+//! and the CSV writer's note on formulas.
+
+mod decision;
+pub mod escape;
+mod finding;
+mod writers;
+
+pub use decision::{Decision, LabelView, ViewError};
+pub use finding::{Finding, LabelScore, ScoreTable, TechniqueSummary};
+pub use writers::{FindingWriter, OutputFormat, TableOptions, WriterOptions, writer};

@@ -1,0 +1,203 @@
+//! `attackline train`.
+
+mod data;
+mod progress;
+
+use crate::diagnostics::say;
+use crate::exit::{Interrupted, Status};
+use crate::interrupt;
+use anyhow::{Context, Result, bail};
+use attackline_engine::Engine;
+use attackline_evaluate::fit_temperature;
+use attackline_model::{Labels, ModelFolder, Settings, TokenBatch, TrainingSummary};
+use attackline_train::{Example, Outcome, TrainError, TrainSettings, Trainer, TrainingData, encode};
+use clap::ValueEnum;
+use std::path::PathBuf;
+
+const AFTER_HELP: &str = "\
+Examples:
+  attackline generate --samples 20000 --seed 7 -o data/
+  attackline train --data data/ --base all-MiniLM-L6-v2/ -o my-model/
+  attackline train --data data/ --data my-benign.ndjson --base base/ -o my-model/ --checkpoint-dir run/
+  attackline train --data data/ --data my-benign.ndjson --base base/ -o my-model/ --checkpoint-dir run/ --resume
+
+A data folder has train.csv and validation.csv; a file (CSV or NDJSON with text and label) is trained on. Where no folder gives
+validation rows, every tenth line is held out. The base is a Hugging Face folder: config.json, model.safetensors, tokenizer.json.";
+
+/// Fine-tune a base model on labelled lines.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    /// Data folder, CSV or NDJSON; repeatable
+    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    data: Vec<PathBuf>,
+    /// Base model folder
+    #[arg(long, value_name = "DIR")]
+    base: PathBuf,
+    /// Folder to write the model to
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+    /// Train for Benign and these labels, divided by commas; rows of other labels are left out [default: all in the data]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    labels: Vec<String>,
+    /// What is trained: full (all weights)
+    #[arg(long, default_value = "full")]
+    method: Method,
+    /// Passes over the data
+    #[arg(long, value_name = "N", default_value_t = TrainSettings::default().epochs)]
+    epochs: usize,
+    /// Greatest learning rate of the encoder
+    #[arg(long, value_name = "RATE", default_value_t = TrainSettings::default().learning_rate)]
+    learning_rate: f64,
+    /// Greatest learning rate of the new head
+    #[arg(long, value_name = "RATE", default_value_t = TrainSettings::default().head_learning_rate)]
+    head_learning_rate: f64,
+    /// Tokens in a batch, at most
+    #[arg(long, value_name = "N", default_value_t = TrainSettings::default().batch_tokens)]
+    batch_tokens: usize,
+    /// Longest line in tokens; longer ones keep head and tail
+    #[arg(long, value_name = "N", default_value_t = TrainSettings::default().max_length)]
+    max_length: usize,
+    /// Spread this share of each target over all labels
+    #[arg(long, value_name = "SHARE", default_value_t = TrainSettings::default().label_smoothing)]
+    label_smoothing: f32,
+    /// Stop after so many epochs without a better validation result; 0 never stops early
+    #[arg(long, value_name = "N", default_value_t = TrainSettings::default().patience)]
+    patience: usize,
+    /// At most so many Benign rows from each --data
+    #[arg(long, value_name = "N")]
+    benign_limit: Option<usize>,
+    /// Seed of the head, the order of lines and dropout
+    #[arg(long, value_name = "N", default_value_t = TrainSettings::default().seed)]
+    seed: u64,
+    /// Threads to train with; the result depends on it in its last bits [default: one a processor]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    threads: usize,
+    /// Keep checkpoints here, after each epoch and on Ctrl-C
+    #[arg(long, value_name = "DIR")]
+    checkpoint_dir: Option<PathBuf>,
+    /// Save a checkpoint every so many steps too
+    #[arg(long, value_name = "STEPS", requires = "checkpoint_dir", default_value_t = 0, hide_default_value = true)]
+    checkpoint_every: u64,
+    /// Go on from the checkpoint
+    #[arg(long, requires = "checkpoint_dir")]
+    resume: bool,
+    /// Replace the output folder if it is a model folder
+    #[arg(long)]
+    clobber: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Method {
+    /// All weights
+    Full,
+}
+
+/// Runs the command.
+pub fn run(args: Args) -> Result<Status> {
+    check_folders(&args)?;
+    let settings = settings(&args);
+    let base = ModelFolder::read(&args.base).with_context(|| format!("the base model {} can't be used", args.base.display()))?;
+    let rows = data::load(&args.data, &args.labels, args.benign_limit, args.seed)?;
+    let labels = Labels::new(rows.labels.clone()).with_context(|| "the data name too few labels")?;
+    settings.check(labels.len())?;
+    let tokenizer = base.tokenizer(Some(args.max_length))?;
+    let data = TrainingData { train: encode(&rows.train, &tokenizer, &labels)?, validation: encode(&rows.validation, &tokenizer, &labels)? };
+    say(format_args!("{} rows to train on, {} to validate with, labels {}", data.train.len(), data.validation.len(), rows.labels.join(", ")));
+    let outcome = train(&args, &base, &labels, &data, &settings)?;
+    let folder = package(&args, &base, labels, &rows, &data, &settings, &outcome)?;
+    if args.output.exists() {
+        fs_err::remove_dir_all(&args.output)?;
+    }
+    folder.write(&args.output)?;
+    say(format_args!("{}: the weights of epoch {}, temperature {:.3}", args.output.display(), outcome.best_epoch, folder.settings.temperature));
+    Ok(Status::Done)
+}
+
+/// Refuses before hours of work what would fail after them.
+fn check_folders(args: &Args) -> Result<()> {
+    let output = args.output.display();
+    if args.output.exists() {
+        if !args.clobber {
+            bail!("{output} exists already; --clobber replaces it");
+        }
+        if !args.output.join("config.json").is_file() {
+            bail!("{output} exists and is no model folder, so it is not replaced; name another with -o");
+        }
+    }
+    if let Some(folder) = &args.checkpoint_dir {
+        let used = folder.is_dir() && fs_err::read_dir(folder)?.next().is_some();
+        if used && !args.resume {
+            bail!("{} holds a checkpoint; --resume goes on from it", folder.display());
+        }
+        fs_err::create_dir_all(folder)?;
+    }
+    Ok(())
+}
+
+fn settings(args: &Args) -> TrainSettings {
+    TrainSettings {
+        epochs: args.epochs,
+        learning_rate: args.learning_rate,
+        head_learning_rate: args.head_learning_rate,
+        batch_tokens: args.batch_tokens,
+        max_length: args.max_length,
+        label_smoothing: args.label_smoothing,
+        patience: args.patience,
+        seed: args.seed,
+        threads: args.threads,
+        checkpoint_every: args.checkpoint_every,
+        ..TrainSettings::default()
+    }
+}
+
+fn train(args: &Args, base: &ModelFolder, labels: &Labels, data: &TrainingData, settings: &TrainSettings) -> Result<Outcome> {
+    let mut trainer = Trainer::new(base, labels, data, settings.clone())?;
+    if let Some(folder) = &args.checkpoint_dir {
+        let step = trainer.checkpoints_in(folder)?;
+        if step > 0 {
+            say(format_args!("going on after step {step} of {}", trainer.total_steps()));
+        }
+    }
+    let cancel = interrupt::flag();
+    let mut progress = progress::Progress::new(trainer.total_steps());
+    let outcome = trainer.run(&mut progress, &cancel);
+    progress.finish();
+    outcome.map_err(|error| match (error, &args.checkpoint_dir) {
+        (TrainError::Interrupted { step }, Some(_)) => Interrupted(format!("interrupted after step {step}; the state is saved, --resume goes on from it")).into(),
+        (TrainError::Interrupted { step }, None) => Interrupted(format!("interrupted after step {step}; nothing was saved (--checkpoint-dir DIR keeps the state)")).into(),
+        (error, _) => error.into(),
+    })
+}
+
+/// The model folder: the best weights, calibrated on the validation rows, with what they were made from.
+fn package(args: &Args, base: &ModelFolder, labels: Labels, rows: &data::Rows, data: &TrainingData, settings: &TrainSettings, outcome: &Outcome) -> Result<ModelFolder> {
+    let mut summary = TrainingSummary {
+        base: args.base.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+        method: "full".into(),
+        settings: described(settings),
+        data: rows.hashes.clone(),
+        validation: Vec::new(),
+    };
+    if let Some(best) = outcome.epochs.iter().find(|report| report.epoch == outcome.best_epoch) {
+        summary.validation = [("loss", best.validation_loss), ("accuracy", best.accuracy), ("macro_f1", best.macro_f1)].map(|(name, value)| (name.to_owned(), value)).to_vec();
+    }
+    let name = args.output.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let plain = Settings { name, max_length: args.max_length.min(base.spec.positions), training: Some(summary), ..Settings::default() };
+    let raw = base.with_head(labels.clone(), plain.clone(), outcome.tensors.clone())?;
+    let temperature = calibrate(&Engine::new(&raw)?, &data.validation, labels.len());
+    Ok(base.with_head(labels, Settings { temperature, ..plain }, outcome.tensors.clone())?)
+}
+
+fn described(settings: &TrainSettings) -> Vec<String> {
+    let value = serde_json::to_value(settings).unwrap_or_default();
+    value.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()).map(|(key, value)| format!("{key}={}", value.to_string().trim_matches('"'))).collect()
+}
+
+fn calibrate(engine: &Engine, rows: &[Example], labels: usize) -> f32 {
+    let mut logits = Vec::with_capacity(rows.len() * labels);
+    for chunk in rows.chunks(64) {
+        logits.extend(engine.logits(&chunk.iter().map(|row| row.ids.as_slice()).collect::<TokenBatch>()));
+    }
+    fit_temperature(&logits, labels, &rows.iter().map(|row| row.label).collect::<Vec<_>>())
+}

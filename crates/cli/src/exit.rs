@@ -1,0 +1,52 @@
+//! How the program ends. The statuses are a contract with scripts; `attackline --help` shows them.
+
+use crate::diagnostics::say;
+use crate::output::OutputError;
+use std::process::ExitCode;
+
+/// The exit status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// All was read and written.
+    Done = 0,
+    /// There are findings, and `--fail-on-finding` was given.
+    Findings = 1,
+    /// Wrong usage or configuration, a model that can't be loaded among them.
+    Usage = 2,
+    /// Some input could not be read, or the output not be written.
+    Incomplete = 3,
+    /// Ended by Ctrl-C, as shells count it.
+    Interrupted = 130,
+}
+
+impl From<Status> for ExitCode {
+    fn from(status: Status) -> Self {
+        Self::from(status as u8)
+    }
+}
+
+/// An input that could not be read where nothing can be done without it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unreadable(pub String);
+
+/// Stopped by the user.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Interrupted(pub String);
+
+/// Prints why a command ended and finds its status. A closed pipe is silent: whoever read it has seen enough.
+pub fn report(error: &anyhow::Error) -> Status {
+    let output = error.chain().find_map(|cause| cause.downcast_ref::<OutputError>());
+    if output.is_some_and(OutputError::is_closed_pipe) {
+        return Status::Done;
+    }
+    say(format_args!("attackline: {error:#}"));
+    if error.is::<Interrupted>() {
+        Status::Interrupted
+    } else if output.is_some() || error.is::<Unreadable>() {
+        Status::Incomplete
+    } else {
+        Status::Usage
+    }
+}

@@ -1,0 +1,52 @@
+//! Ctrl-C: no half-written file stays behind, and a training run saves its state.
+
+use crate::exit::Status;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, Once, PoisonError};
+
+static PARTIAL: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+static INSTALL: Once = Once::new();
+
+/// Remembers a file to delete if the program is interrupted; dropping the guard forgets it.
+pub struct PartialFile(PathBuf);
+
+impl PartialFile {
+    /// Watches over `path`.
+    pub fn new(path: &Path) -> Self {
+        // Where a handler can't be installed, Ctrl-C leaves the temporary file: untidy, not wrong.
+        INSTALL.call_once(|| drop(ctrlc::set_handler(delete_and_end)));
+        PARTIAL.lock().unwrap_or_else(PoisonError::into_inner).push(path.to_owned());
+        Self(path.to_owned())
+    }
+}
+
+impl Drop for PartialFile {
+    fn drop(&mut self) {
+        PARTIAL.lock().unwrap_or_else(PoisonError::into_inner).retain(|path| *path != self.0);
+    }
+}
+
+#[expect(clippy::exit, reason = "the reader may be blocked on a terminal that says nothing more")]
+fn delete_and_end() {
+    for path in PARTIAL.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        let _ = std::fs::remove_file(path);
+    }
+    std::process::exit(Status::Interrupted as i32)
+}
+
+/// A flag that Ctrl-C raises; a second Ctrl-C ends at once.
+#[expect(clippy::exit, reason = "who asks twice does not want to wait for the checkpoint")]
+pub fn flag() -> Arc<AtomicBool> {
+    let flag = Arc::new(AtomicBool::new(false));
+    let raised = Arc::clone(&flag);
+    INSTALL.call_once(|| {
+        let handler = move || {
+            if raised.swap(true, Ordering::SeqCst) {
+                std::process::exit(Status::Interrupted as i32)
+            }
+        };
+        drop(ctrlc::set_handler(handler));
+    });
+    flag
+}

@@ -1,0 +1,187 @@
+//! Where data goes: standard output, or a file that appears whole or not at all.
+
+use crate::interrupt::PartialFile;
+use anyhow::{Result, bail};
+use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
+use std::path::{Path, PathBuf};
+use tempfile::NamedTempFile;
+
+const BUFFER: usize = 64 * 1024;
+
+/// A write that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot write {name}: {source}")]
+pub struct OutputError {
+    name: String,
+    source: io::Error,
+}
+
+impl OutputError {
+    /// `name` is what the message calls the output.
+    pub fn new(name: &str, source: io::Error) -> Self {
+        Self { name: name.to_owned(), source }
+    }
+
+    /// Whether the reader went away.
+    pub fn is_closed_pipe(&self) -> bool {
+        self.source.kind() == io::ErrorKind::BrokenPipe
+    }
+}
+
+/// Where data is to go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Standard output.
+    Stdout,
+    /// A file, replaced only if that was allowed.
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// Whether an existing file may be replaced.
+        clobber: bool,
+    },
+}
+
+impl Target {
+    /// From `-o` and `--clobber`; `-` is standard output.
+    pub fn new(path: Option<&Path>, clobber: bool) -> Self {
+        match path {
+            Some(path) if path != Path::new("-") => Self::File { path: path.to_owned(), clobber },
+            _ => Self::Stdout,
+        }
+    }
+
+    /// Whether a person is looking at it.
+    pub fn is_terminal(&self) -> bool {
+        *self == Self::Stdout && io::stdout().is_terminal()
+    }
+}
+
+/// An open output. Without [`finish`](Self::finish) a file does not appear.
+pub struct Output {
+    name: String,
+    inner: Inner,
+}
+
+enum Inner {
+    Stdout(BufWriter<StdoutLock<'static>>),
+    /// A device or a named pipe: it is written to, never replaced.
+    Special(BufWriter<fs_err::File>),
+    File { file: BufWriter<NamedTempFile>, path: PathBuf, clobber: bool, _watch: PartialFile },
+}
+
+impl Output {
+    /// Opens it, and refuses a file that exists, before any work is done.
+    pub fn open(target: &Target) -> Result<Self> {
+        let Target::File { path, clobber } = target else {
+            return Ok(Self { name: "standard output".into(), inner: Inner::Stdout(BufWriter::with_capacity(BUFFER, io::stdout().lock())) });
+        };
+        let name = path.display().to_string();
+        match std::fs::metadata(path) {
+            Ok(found) if found.is_dir() => bail!("{name} is a folder; name a file with -o"),
+            Ok(found) if !found.is_file() => {
+                let file = fs_err::OpenOptions::new().write(true).open(path)?;
+                return Ok(Self { name, inner: Inner::Special(BufWriter::with_capacity(BUFFER, file)) });
+            }
+            Ok(_) if !clobber => bail!("{name} exists already; --clobber replaces it"),
+            _ => {}
+        }
+        let file = temporary(path).map_err(|error| OutputError::new(&name, error))?;
+        let watch = PartialFile::new(file.path());
+        let file = BufWriter::with_capacity(BUFFER, file);
+        Ok(Self { name, inner: Inner::File { file, path: path.clone(), clobber: *clobber, _watch: watch } })
+    }
+
+    /// What messages call it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Writes what is held back, and lets the file appear.
+    pub fn finish(self) -> Result<(), OutputError> {
+        let name = self.name;
+        let done = match self.inner {
+            Inner::Stdout(mut out) => out.flush(),
+            Inner::Special(mut out) => out.flush(),
+            Inner::File { file, path, clobber, _watch } => file.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| persist(file, &path, clobber)),
+        };
+        done.map_err(|error| OutputError::new(&name, error))
+    }
+}
+
+/// In the same folder, so that it can be renamed; with the rights that an ordinary new file has.
+fn temporary(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".attackline-").suffix(".partial");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    builder.tempfile_in(folder)
+}
+
+fn persist(file: NamedTempFile, path: &Path, clobber: bool) -> io::Result<()> {
+    // A full disk may only show when the data really goes there.
+    file.as_file().sync_all()?;
+    let done = if clobber { file.persist(path) } else { file.persist_noclobber(path) };
+    done.map(drop).map_err(|error| error.error)
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.inner {
+            Inner::Stdout(out) => out.write(bytes),
+            Inner::Special(out) => out.write(bytes),
+            Inner::File { file, .. } => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match &mut self.inner {
+            Inner::Stdout(out) => out.flush(),
+            Inner::Special(out) => out.flush(),
+            Inner::File { file, .. } => file.flush(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn write(path: &Path, clobber: bool, text: &str) -> Result<()> {
+        let mut output = Output::open(&Target::new(Some(path), clobber))?;
+        output.write_all(text.as_bytes())?;
+        Ok(output.finish()?)
+    }
+
+    #[test]
+    fn a_file_appears_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.csv");
+        let mut abandoned = Output::open(&Target::new(Some(&path), false)).unwrap();
+        abandoned.write_all(b"half").unwrap();
+        abandoned.flush().unwrap();
+        drop(abandoned);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+        write(&path, false, "one").unwrap();
+        assert!(write(&path, false, "two").unwrap_err().to_string().contains("--clobber"));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "one");
+        write(&path, true, "two").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_folder_that_is_not_there_is_named() {
+        let message = write(Path::new("no-such-folder/out.csv"), false, "").unwrap_err().to_string();
+        assert!(message.starts_with("cannot write no-such-folder/out.csv:"), "{message}");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_device_is_written_to_and_stays() {
+        assert!(write(Path::new("/dev/full"), true, "x").is_err());
+        assert!(!std::fs::metadata("/dev/full").unwrap().is_file());
+    }
+}

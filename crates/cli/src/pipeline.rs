@@ -1,0 +1,233 @@
+//! Reads, classifies and hands on in order, with memory bounded whatever the input's size.
+//!
+//! A reader thread takes lines from the source; a chunker puts them together until a chunk is full or the source pauses, so
+//! that a slow stream is answered at once; workers tokenise and classify; the caller's thread gets the answers in the
+//! input's order. Every channel is bounded, so a slow output slows the reader.
+
+use crate::diagnostics::Diagnostics;
+use anyhow::{Context, Result};
+use attackline_model::{Classifier, ModelError, Prediction, TokenBatch};
+use attackline_telemetry::LogLine;
+use std::fmt::Display;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread;
+use std::time::Duration;
+
+/// A chunk's lines and bytes of text, at most (a longer line is a chunk of its own).
+const CHUNK_LINES: usize = 256;
+const CHUNK_BYTES: usize = 1 << 20;
+
+/// A batch's tokens, at most: enough for the products to be efficient, few enough for the activations to stay in the cache.
+const BATCH_TOKENS: usize = 1024;
+
+/// A source that says nothing for so long is a stream: what has been read is answered.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A line with the model's answer.
+pub struct Answer {
+    /// The line.
+    pub line: LogLine,
+    /// Whether the model read only a part of it.
+    pub truncated: bool,
+    /// What the model says.
+    pub prediction: Prediction,
+}
+
+type Answers = Vec<Result<Answer, ModelError>>;
+
+struct Job {
+    lines: Vec<LogLine>,
+    reply: SyncSender<Answers>,
+}
+
+/// Classifies everything that `source` yields and hands it to `sink`, a chunk at a time, in order. What can't be read is
+/// reported and left out. Gives the source back.
+pub fn run<S, E>(source: S, classifier: &dyn Classifier, threads: usize, diagnostics: &Diagnostics, mut sink: impl FnMut(Vec<Answer>) -> Result<()>) -> Result<S>
+where
+    S: Iterator<Item = Result<LogLine, E>> + Send,
+    E: Display,
+{
+    thread::scope(|scope| {
+        let (line_sender, lines) = sync_channel(CHUNK_LINES);
+        let (job_sender, jobs) = sync_channel(threads);
+        let (order_sender, order) = sync_channel(threads * 2);
+        let reader = scope.spawn(move || read(source, &line_sender, diagnostics));
+        scope.spawn(move || chunk(&lines, &job_sender, &order_sender));
+        let jobs = std::sync::Arc::new(Mutex::new(jobs));
+        for _ in 0..threads {
+            let jobs = std::sync::Arc::clone(&jobs);
+            scope.spawn(move || work(&jobs, classifier));
+        }
+        drop(jobs);
+        for reply in order.iter() {
+            let answers: Answers = reply.recv().context("a worker thread ended early; this is a defect, please report it")?;
+            sink(readable(answers, diagnostics))?;
+        }
+        reader.join().map_err(|_| anyhow::anyhow!("the reader thread ended early; this is a defect, please report it"))
+    })
+}
+
+fn read<S, E>(mut source: S, lines: &SyncSender<LogLine>, diagnostics: &Diagnostics) -> S
+where
+    S: Iterator<Item = Result<LogLine, E>>,
+    E: Display,
+{
+    for item in source.by_ref() {
+        match item {
+            Err(error) => diagnostics.error(&error),
+            Ok(line) => {
+                // Nobody takes lines any more: the output is closed.
+                if lines.send(line).is_err() {
+                    break;
+                }
+            }
+        }
+    }
+    source
+}
+
+fn chunk(lines: &Receiver<LogLine>, jobs: &SyncSender<Job>, order: &SyncSender<Receiver<Answers>>) {
+    let submit = |lines: Vec<LogLine>| {
+        let (reply, answers) = sync_channel(1);
+        order.send(answers).is_ok() && jobs.send(Job { lines, reply }).is_ok()
+    };
+    while let Ok(first) = lines.recv() {
+        let (chunk, ended) = fill(first, lines);
+        if !submit(chunk) || ended {
+            return;
+        }
+    }
+}
+
+/// A chunk that begins with `first`, and whether the source has ended.
+fn fill(first: LogLine, lines: &Receiver<LogLine>) -> (Vec<LogLine>, bool) {
+    let mut bytes = first.text.len();
+    let mut chunk = vec![first];
+    while chunk.len() < CHUNK_LINES && bytes < CHUNK_BYTES {
+        match lines.recv_timeout(PAUSE) {
+            Ok(line) => {
+                bytes += line.text.len();
+                chunk.push(line);
+            }
+            Err(RecvTimeoutError::Timeout) => return (chunk, false),
+            Err(RecvTimeoutError::Disconnected) => return (chunk, true),
+        }
+    }
+    (chunk, false)
+}
+
+fn work(jobs: &Mutex<Receiver<Job>>, classifier: &dyn Classifier) {
+    loop {
+        let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(job) = job else { return };
+        // Where nobody waits for the answer any more, the next job's sender is gone too.
+        let _ = job.reply.send(classify(job.lines, classifier));
+    }
+}
+
+/// Tokenises and classifies lines, in batches of bounded size. A line's answer does not depend on its company.
+pub fn classify(lines: Vec<LogLine>, classifier: &dyn Classifier) -> Answers {
+    let encoded: Vec<_> = lines.iter().map(|line| classifier.encode(&line.text)).collect();
+    let mut predictions = Vec::with_capacity(lines.len());
+    let mut batch = TokenBatch::new();
+    for ids in encoded.iter().flatten().map(|encoded| &encoded.ids) {
+        if !batch.is_empty() && batch.tokens() + ids.len() > BATCH_TOKENS {
+            predictions.extend(classifier.classify(&std::mem::take(&mut batch)));
+        }
+        batch.push(ids);
+    }
+    if !batch.is_empty() {
+        predictions.extend(classifier.classify(&batch));
+    }
+    let mut predictions = predictions.into_iter();
+    let answer = |(line, encoded): (LogLine, Result<attackline_model::Encoded, ModelError>)| {
+        let truncated = encoded?.truncated || line.cut;
+        let prediction = predictions.next().expect("one prediction for each line that could be encoded");
+        Ok(Answer { line, truncated, prediction })
+    };
+    lines.into_iter().zip(encoded).map(answer).collect()
+}
+
+fn readable(answers: Answers, diagnostics: &Diagnostics) -> Vec<Answer> {
+    let report = |answer: Result<Answer, ModelError>| answer.map_err(|error| diagnostics.error(&error)).ok();
+    answers.into_iter().filter_map(report).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use attackline_model::{Encoded, Labels};
+
+    /// Scores a line by its own number, slowly for the early ones, so that answers come out of order.
+    struct Numbers(Labels);
+
+    impl Classifier for Numbers {
+        fn labels(&self) -> &Labels {
+            &self.0
+        }
+
+        fn encode(&self, text: &str) -> Result<Encoded, ModelError> {
+            let number = text.parse::<u32>().map_err(|error| ModelError::Tokenizer(error.to_string()))?;
+            Ok(Encoded { ids: vec![number; 1 + number as usize % 7], truncated: false })
+        }
+
+        fn classify(&self, batch: &TokenBatch) -> Vec<Prediction> {
+            if batch.ids()[0] % 3 == 0 {
+                thread::sleep(Duration::from_millis(3));
+            }
+            batch.offsets().windows(2).map(|pair| Prediction { scores: vec![batch.ids()[pair[0]] as f32, 0.0] }).collect()
+        }
+
+        fn threshold(&self) -> f32 {
+            0.5
+        }
+
+        fn name(&self) -> &str {
+            "numbers"
+        }
+    }
+
+    fn line(text: String) -> LogLine {
+        LogLine { text, ..LogLine::default() }
+    }
+
+    fn numbers() -> Numbers {
+        Numbers(Labels::new(vec!["Benign".into(), "T1049".into()]).unwrap())
+    }
+
+    #[test]
+    fn answers_come_in_order_and_errors_are_counted() {
+        for threads in [1, 2, 5] {
+            let source = (0..5_000).map(|number| if number % 1_000 == 999 { Err("unreadable") } else { Ok(line(number.to_string())) });
+            let diagnostics = Diagnostics::new(false, false);
+            let mut seen = Vec::new();
+            let sink = |answers: Vec<Answer>| {
+                for answer in &answers {
+                    assert_eq!(answer.line.text, answer.prediction.scores[0].to_string());
+                }
+                seen.extend(answers.into_iter().map(|answer| answer.line.text.parse::<u32>().unwrap()));
+                Ok(())
+            };
+            run(source, &numbers(), threads, &diagnostics, sink).unwrap();
+            assert_eq!(seen, (0..5_000).filter(|number| number % 1_000 != 999).collect::<Vec<u32>>());
+            assert_eq!(diagnostics.errors(), 5);
+        }
+    }
+
+    #[test]
+    fn a_closed_output_ends_an_endless_source() {
+        let source = (0u32..).map(|number| Ok::<_, String>(line(number.to_string())));
+        let ended = run(source, &numbers(), 2, &Diagnostics::new(false, false), |_| anyhow::bail!("closed"));
+        assert_eq!(ended.err().unwrap().to_string(), "closed");
+    }
+
+    #[test]
+    fn a_line_that_cannot_be_encoded_does_not_shift_the_others() {
+        let answers = classify(["1", "x", "2"].map(|text| line(text.into())).to_vec(), &numbers());
+        assert!(answers[1].is_err());
+        assert_eq!(answers[2].as_ref().unwrap().prediction.scores[0], 2.0);
+    }
+}

@@ -1,0 +1,132 @@
+use attackline_model::{BENIGN, Labels};
+
+/// Why a set of labels can't be answered with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ViewError {
+    /// The model was not trained for a label.
+    #[error("the model does not know the label {label:?}; it knows {known}")]
+    UnknownLabel {
+        /// The label asked for.
+        label: String,
+        /// The labels it could have been.
+        known: String,
+    },
+    /// Folding labels away needs a label to fold them into.
+    #[error("the model has no label {BENIGN}, so its other labels can't be left out")]
+    NoBenign,
+    /// No label was named besides Benign.
+    #[error("name at least one label besides {BENIGN}")]
+    Nothing,
+}
+
+/// The labels that answers are given with: all of the model's, or Benign and some chosen ones. A technique that was not
+/// chosen counts as none of them, so its probability is added to Benign's.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LabelView {
+    names: Vec<String>,
+    /// For each of the model's outputs the place in `names` that its probability goes to.
+    target: Vec<usize>,
+    benign: Option<usize>,
+}
+
+/// What a line shows.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// The most probable label, an index of [`LabelView::names`].
+    pub label: usize,
+    /// Its probability.
+    pub score: f32,
+    /// Whether it names an attack without reaching the threshold.
+    pub abstained: bool,
+    /// Whether it names an attack and reaches the threshold.
+    pub is_attack: bool,
+    /// The probabilities, in the order of [`LabelView::names`].
+    pub scores: Vec<f32>,
+}
+
+impl LabelView {
+    /// All of the model's labels.
+    pub fn all(labels: &Labels) -> Self {
+        Self { names: labels.names().to_vec(), target: (0..labels.len()).collect(), benign: labels.benign() }
+    }
+
+    /// Benign and the labels `chosen`, in the model's order.
+    pub fn only(labels: &Labels, chosen: &[String]) -> Result<Self, ViewError> {
+        let benign = labels.benign().ok_or(ViewError::NoBenign)?;
+        if let Some(label) = chosen.iter().find(|label| labels.index(label).is_none()) {
+            return Err(ViewError::UnknownLabel { label: label.clone(), known: labels.names().join(", ") });
+        }
+        let kept: Vec<usize> = (0..labels.len()).filter(|&index| index == benign || chosen.iter().any(|label| label == labels.name(index))).collect();
+        if kept.len() < 2 {
+            return Err(ViewError::Nothing);
+        }
+        let place = |index: usize| kept.iter().position(|&other| other == index);
+        let benign = place(benign).expect("Benign is always kept");
+        Ok(Self {
+            names: kept.iter().map(|&index| labels.name(index).to_owned()).collect(),
+            target: (0..labels.len()).map(|index| place(index).unwrap_or(benign)).collect(),
+            benign: Some(benign),
+        })
+    }
+
+    /// The labels that answers are given with.
+    pub fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// The place of Benign among [`names`](Self::names).
+    pub fn benign(&self) -> Option<usize> {
+        self.benign
+    }
+
+    /// Decides on a model's probabilities; the first of equals wins.
+    pub fn decide(&self, probabilities: &[f32], threshold: f32) -> Decision {
+        assert_eq!(probabilities.len(), self.target.len(), "a probability for each of the model's labels");
+        let mut scores = vec![0.0; self.names.len()];
+        for (&place, probability) in self.target.iter().zip(probabilities) {
+            scores[place] += probability;
+        }
+        let (label, score) = scores.iter().copied().enumerate().fold((0, f32::MIN), |best, next| if next.1 > best.1 { next } else { best });
+        let attack = Some(label) != self.benign;
+        Decision { label, score, abstained: attack && score < threshold, is_attack: attack && score >= threshold, scores }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn labels() -> Labels {
+        Labels::new(["T1049", "Benign", "T1087.001", "T1003.002"].map(String::from).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn labels_left_out_count_as_benign() {
+        let view = LabelView::only(&labels(), &["T1003.002".into()]).unwrap();
+        assert_eq!(view.names(), ["Benign", "T1003.002"]);
+        let decision = view.decide(&[0.5, 0.125, 0.0, 0.375], 0.5);
+        assert_eq!((decision.scores.as_slice(), decision.label, decision.is_attack), (&[0.625, 0.375][..], 0, false));
+        assert!(!decision.abstained, "Benign needs no threshold");
+    }
+
+    #[test]
+    fn attacks_below_the_threshold_are_abstained_from() {
+        let view = LabelView::all(&labels());
+        let scores = [0.5, 0.25, 0.125, 0.125];
+        for (threshold, abstained) in [(0.5, false), (0.51, true)] {
+            let decision = view.decide(&scores, threshold);
+            assert_eq!((decision.label, decision.abstained, decision.is_attack), (0, abstained, !abstained), "{threshold}");
+        }
+        assert_eq!(view.decide(&[0.25; 4], 0.1).label, 0, "the first of equals");
+    }
+
+    #[test]
+    fn refuses_what_it_cannot_answer() {
+        let unknown = LabelView::only(&labels(), &["T1049".into(), "T9999".into()]).unwrap_err();
+        assert!(unknown.to_string().contains("\"T9999\"; it knows T1049, Benign, T1087.001, T1003.002"), "{unknown}");
+        assert_eq!(LabelView::only(&labels(), &["Benign".into()]), Err(ViewError::Nothing));
+        let attacks_only = Labels::new(vec!["T1049".into(), "T1003.002".into()]).unwrap();
+        assert_eq!(LabelView::only(&attacks_only, &["T1049".into()]), Err(ViewError::NoBenign));
+    }
+}

@@ -1,0 +1,95 @@
+//! Log text made safe to show.
+//!
+//! Whoever can write a log line could otherwise move the reader's cursor, recolour or rewrite what stands above it, or turn
+//! the reading direction round so that a command looks like another.
+
+use std::borrow::Cow;
+use unicode_width::UnicodeWidthChar;
+
+/// Whether a character is shown as an escape rather than itself: controls (C0, DEL, C1), line and paragraph separators, and the
+/// invisible characters that change the direction or hide in a word.
+pub fn is_unsafe(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// The text with every unsafe character written as an escape: `\n`, `\x1b`, `\u{202e}`.
+pub fn shown(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unsafe) {
+        return Cow::Borrowed(text);
+    }
+    let mut safe = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        push_shown(&mut safe, character);
+    }
+    Cow::Owned(safe)
+}
+
+fn push_shown(out: &mut String, character: char) {
+    match character {
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        other if !is_unsafe(other) => out.push(other),
+        other if other.is_ascii() => out.push_str(&format!("\\x{:02x}", other as u32)),
+        other => out.push_str(&format!("\\u{{{:x}}}", other as u32)),
+    }
+}
+
+/// The columns that safe text takes on a terminal.
+pub fn width(safe: &str) -> usize {
+    safe.chars().map(|character| character.width().unwrap_or(0)).sum()
+}
+
+/// The text made safe and cut to `columns`, with `…` where something is missing.
+pub fn fit(text: &str, columns: usize) -> String {
+    // Only so much of a line of megabytes can be seen.
+    let mut head = text.char_indices().skip(columns * 4 + 4);
+    let text = head.next().map_or(text, |(end, _)| &text[..end]);
+    let safe = shown(text);
+    if width(&safe) <= columns {
+        return safe.into_owned();
+    }
+    let mut out = String::new();
+    let mut used = 0;
+    for character in safe.chars() {
+        used += character.width().unwrap_or(0);
+        if used + 1 > columns {
+            break;
+        }
+        out.push(character);
+    }
+    if columns > 0 {
+        out.push('…');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_reaches_the_terminal_that_moves_it() {
+        let hostile = "a\x1b[2J\x07b\u{9b}31mc\u{202e}exe.txt\r\nd\0\u{200b}";
+        let safe = shown(hostile);
+        assert_eq!(safe, "a\\x1b[2J\\x07b\\u{9b}31mc\\u{202e}exe.txt\\r\\nd\\x00\\u{200b}");
+        assert!(!safe.contains(is_unsafe));
+        assert!(matches!(shown("net user /domain żółw 日本"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn cut_text_fits_and_says_so() {
+        assert_eq!(fit("reg save", 8), "reg save");
+        assert_eq!(fit("reg save", 7), "reg sa…");
+        assert_eq!(fit("日本語", 6), "日本語");
+        assert_eq!(fit("日本語", 5), "日本…");
+        assert_eq!(fit("日本語", 4), "日…");
+        assert_eq!(fit("abc", 0), "");
+        assert_eq!(fit(&"x".repeat(1_000_000), 5), "xxxx…");
+        for columns in 0..20 {
+            assert!(width(&fit("a\x1bb\u{202e}c日日", columns)) <= columns);
+        }
+    }
+}

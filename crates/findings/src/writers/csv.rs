@@ -1,0 +1,87 @@
+use super::{FindingWriter, WriterOptions};
+use crate::{Finding, finding::round};
+use std::io::{self, Write};
+
+const COLUMNS: [&str; 16] = [
+    "line", "text", "label", "score", "abstained", "technique", "tactics", "url", "truncated", "file", "record", "timestamp", "host", "user",
+    "image", "parent",
+];
+
+/// CSV with a header. What other columns an NDJSON row carried is not in it.
+///
+/// A spreadsheet runs a cell that begins with `=`, `+`, `-` or `@` (or a tab or a carriage return before one) as a formula, and
+/// log text is an attacker's to choose: such a cell gets an apostrophe before it, which spreadsheets take for "this is text". Cells
+/// are otherwise faithful; a program that wants the exact text reads NDJSON.
+pub(super) struct Csv<W: Write> {
+    out: ::csv::Writer<W>,
+    options: WriterOptions,
+    has_header: bool,
+}
+
+impl<W: Write> Csv<W> {
+    pub(super) fn new(out: W, options: WriterOptions) -> Self {
+        Self { out: ::csv::Writer::from_writer(out), options, has_header: false }
+    }
+
+    fn header(&mut self) -> io::Result<()> {
+        if self.has_header {
+            return Ok(());
+        }
+        self.has_header = true;
+        let mut columns: Vec<String> = COLUMNS.map(String::from).to_vec();
+        columns.extend(self.options.top.then(|| "top".to_owned()));
+        columns.extend(self.options.score_labels.iter().map(|label| format!("score:{label}")));
+        self.out.write_record(columns).map_err(io_error)
+    }
+}
+
+impl<W: Write> FindingWriter for Csv<W> {
+    fn write(&mut self, finding: &Finding) -> io::Result<()> {
+        self.header()?;
+        let (technique, source, event) = (finding.technique.as_ref(), &finding.source, &finding.event);
+        let optional = |value: &Option<String>| guarded(value.as_deref().unwrap_or_default());
+        let mut cells = vec![
+            finding.line.to_string(),
+            guarded(&finding.text),
+            guarded(&finding.label),
+            round(finding.score).to_string(),
+            finding.abstained.to_string(),
+            technique.map(|technique| technique.name.clone()).unwrap_or_default(),
+            technique.map(|technique| technique.tactics.join(";")).unwrap_or_default(),
+            technique.map(|technique| technique.url.clone()).unwrap_or_default(),
+            finding.truncated.to_string(),
+            guarded(source.file.as_deref().unwrap_or_default()),
+            source.record.map(|record| record.to_string()).unwrap_or_default(),
+            optional(&event.timestamp),
+            optional(&event.host),
+            optional(&event.user),
+            optional(&event.image),
+            optional(&event.parent),
+        ];
+        if self.options.top {
+            let top: Vec<String> = finding.top.iter().map(|entry| format!("{}={}", entry.label, round(entry.score))).collect();
+            cells.push(guarded(&top.join(";")));
+        }
+        if !self.options.score_labels.is_empty() {
+            cells.extend(finding.scores.iter().flat_map(|table| &table.0).map(|entry| round(entry.score).to_string()));
+        }
+        self.out.write_record(cells).map_err(io_error)
+    }
+
+    /// An empty result still has its header.
+    fn flush(&mut self) -> io::Result<()> {
+        self.header()?;
+        self.out.flush()
+    }
+}
+
+fn guarded(cell: &str) -> String {
+    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell.to_owned() }
+}
+
+fn io_error(error: ::csv::Error) -> io::Error {
+    match error.into_kind() {
+        ::csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    }
+}

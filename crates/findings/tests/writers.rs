@@ -1,0 +1,125 @@
+//! The three formats, on lines that a log could hold.
+#![allow(clippy::unwrap_used)]
+
+use attackline_findings::{Finding, LabelView, OutputFormat, TableOptions, WriterOptions, escape, writer};
+use attackline_model::Labels;
+use attackline_telemetry::{Event, LogLine, Source};
+use serde_json::{Value, json};
+
+fn labels() -> Labels {
+    Labels::new(["Benign", "T1003.002", "T1049"].map(String::from).to_vec()).unwrap()
+}
+
+fn line(text: &str) -> LogLine {
+    LogLine { text: text.into(), ..LogLine::default() }
+}
+
+fn finding(line: LogLine, scores: [f32; 3]) -> Finding {
+    let view = LabelView::all(&labels());
+    Finding::new(1, line, false, &view, &view.decide(&scores, 0.5), 1, false)
+}
+
+fn print(format: OutputFormat, options: WriterOptions, findings: &[Finding]) -> String {
+    let mut out = Vec::new();
+    let mut writer = writer(format, &mut out, options);
+    findings.iter().for_each(|finding| writer.write(finding).unwrap());
+    writer.flush().unwrap();
+    drop(writer);
+    String::from_utf8(out).unwrap()
+}
+
+fn in_context() -> LogLine {
+    let input = json!({"ticket": 7}).as_object().cloned();
+    let event = Event { timestamp: Some("2024-05-06T07:08:09Z".into()), host: Some("WS-0142".into()), ..Event::default() };
+    LogLine { source: Source { file: Some("logs/security.evtx".into()), record: Some(17) }, event, input, ..line("reg save HKLM\\SAM sam.hiv") }
+}
+
+#[test]
+fn ndjson_is_the_documented_shape() {
+    let text = print(OutputFormat::Ndjson, WriterOptions::default(), &[finding(in_context(), [0.001, 0.998, 0.001])]);
+    assert_eq!(
+        text,
+        concat!(
+            r#"{"line":1,"text":"reg save HKLM\\SAM sam.hiv","label":"T1003.002","score":0.998,"abstained":false,"#,
+            r#""technique":{"id":"T1003.002","name":"OS Credential Dumping: Security Account Manager","tactics":["credential-access"],"#,
+            r#""url":"https://attack.mitre.org/techniques/T1003/002/"},"top":[{"label":"T1003.002","score":0.998}],"truncated":false,"#,
+            r#""source":{"file":"logs/security.evtx","record":17},"event":{"timestamp":"2024-05-06T07:08:09Z","host":"WS-0142"},"input":{"ticket":7}}"#,
+            "\n"
+        )
+    );
+}
+
+#[test]
+fn what_is_not_known_is_left_out_and_scores_come_when_asked_for() {
+    let view = LabelView::all(&labels());
+    let decision = view.decide(&[0.123_46, 0.4, 0.476_54], 0.5);
+    let finding = Finding::new(3, line("netstat -ano"), true, &view, &decision, 2, true);
+    let value: Value = serde_json::from_str(&print(OutputFormat::Ndjson, WriterOptions::default(), &[finding])).unwrap();
+    let keys: Vec<&String> = value.as_object().unwrap().keys().collect();
+    assert_eq!(keys, ["line", "text", "label", "score", "abstained", "technique", "top", "scores", "truncated"]);
+    assert_eq!(value["abstained"], true);
+    assert_eq!(value["top"], json!([{"label": "T1049", "score": 0.4765}, {"label": "T1003.002", "score": 0.4}]));
+    assert_eq!(value["scores"].to_string(), r#"{"Benign":0.1235,"T1003.002":0.4,"T1049":0.4765}"#);
+}
+
+#[test]
+fn benign_lines_have_no_technique() {
+    let value = serde_json::to_value(finding(line("dir"), [0.9, 0.05, 0.05])).unwrap();
+    assert_eq!((value["label"].as_str(), value["abstained"].as_bool(), value.get("technique")), (Some("Benign"), Some(false), None));
+}
+
+const HOSTILE: &str = "\x1b]0;owned\x07cmd\u{9b}2J \u{202e}\"quote\" a\r\nb\0\u{e0041}";
+
+#[test]
+fn hostile_text_survives_json_and_never_reaches_the_terminal() {
+    let findings = [finding(LogLine { source: Source { file: Some(HOSTILE.into()), record: None }, ..line(HOSTILE) }, [0.0, 1.0, 0.0])];
+    let text = print(OutputFormat::Ndjson, WriterOptions::default(), &findings);
+    assert!(!text.trim_end().contains(escape::is_unsafe), "{text:?}");
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap()["text"], HOSTILE);
+    let table = print(OutputFormat::Table, WriterOptions::default(), &findings);
+    assert!(!table.replace('\n', "").contains(escape::is_unsafe) && table.lines().count() == 2, "{table:?}");
+}
+
+#[test]
+fn csv_is_faithful_but_runs_no_formula() {
+    for (text, cell) in [("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"), ("-enc x", "'-enc x"), ("@x", "'@x"), ("+1", "'+1"), ("\t=1", "'\t=1"), ("a,\"b\"\nc", "a,\"b\"\nc")] {
+        let out = print(OutputFormat::Csv, WriterOptions::default(), &[finding(line(text), [0.0, 0.75, 0.25])]);
+        let mut reader = csv::Reader::from_reader(out.as_bytes());
+        let row = reader.records().next().unwrap().unwrap();
+        assert_eq!((&row[1], &row[2], &row[3]), (cell, "T1003.002", "0.75"));
+    }
+}
+
+#[test]
+fn csv_has_its_header_without_findings_and_columns_for_scores() {
+    let options = WriterOptions { score_labels: labels().names().to_vec(), top: true, ..WriterOptions::default() };
+    assert!(print(OutputFormat::Csv, options.clone(), &[]).ends_with("parent,top,score:Benign,score:T1003.002,score:T1049\n"));
+    let view = LabelView::all(&labels());
+    let finding = Finding::new(1, line("x"), false, &view, &view.decide(&[0.0, 0.75, 0.25], 0.5), 2, true);
+    assert!(print(OutputFormat::Csv, options, &[finding]).ends_with(",T1003.002=0.75;T1049=0.25,0,0.75,0.25\n"));
+}
+
+#[test]
+fn the_table_fits_the_terminal() {
+    let findings = [finding(in_context(), [0.001, 0.998, 0.001]), finding(line(&"netstat ".repeat(40)), [0.4, 0.19, 0.41]), finding(line("dir"), [0.9, 0.05, 0.05])];
+    for width in [40, 60, 80, 99, 100, 120, 200] {
+        let table = print(OutputFormat::Table, WriterOptions { table: TableOptions { width, color: false }, ..WriterOptions::default() }, &findings);
+        let widest = table.lines().map(escape::width).max().unwrap();
+        assert!(widest <= width.max(44), "{width}: {widest}\n{table}");
+    }
+    insta::assert_snapshot!(print(OutputFormat::Table, WriterOptions { table: TableOptions { width: 140, color: false }, ..WriterOptions::default() }, &findings), @r"
+    SCORE  LABEL                               TIME                  HOST     WHERE             TEXT
+    0.998  T1003.002 Security Account Manager  2024-05-06T07:08:09Z  WS-0142  security.evtx:17  reg save HKLM\SAM sam.hiv
+    0.410  T1049 System Network Connections …?                                                   netstat netstat netstat netstat netstat netstat…
+    0.900  Benign                                                                               dir
+    ");
+}
+
+#[test]
+fn attacks_are_coloured_only_when_asked_for() {
+    let findings = [finding(line("reg save"), [0.0, 1.0, 0.0])];
+    for color in [true, false] {
+        let table = print(OutputFormat::Table, WriterOptions { table: TableOptions { width: 80, color }, ..WriterOptions::default() }, &findings);
+        assert_eq!(table.contains("\x1b[1;31mT1003.002\x1b[0m"), color, "{table}");
+    }
+}
