@@ -127,9 +127,9 @@ impl<'a> Generator<'a> {
         let template = &self.grammar.templates()[index];
         for _ in 0..TRIES {
             let expansion = template.expand(self.grammar, &mut self.random);
-            let key = near_duplicate_key(&expansion.masked);
-            let owner = *self.keys.entry(key).or_insert((side, template.label.as_str()));
-            if owner != (side, template.label.as_str()) {
+            let owner = (side, template.label.as_str());
+            let mut keys = [&expansion.masked, &expansion.text].into_iter().map(|text| near_duplicate_key(text));
+            if !keys.all(|key| *self.keys.entry(key).or_insert(owner) == owner) {
                 continue;
             }
             let (obfuscation, text) = obfuscate(&expansion.text, template.shell, &mut self.random);

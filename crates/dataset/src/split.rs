@@ -31,23 +31,9 @@ impl Side {
 /// Expansions looked at to find the templates that make near duplicates.
 const PROBES: usize = 40;
 
-/// What stays of a line when names (already masked by `§`), digits, GUIDs, case and white space don't count.
-pub fn near_duplicate_key(masked: &str) -> String {
-    let mut key = String::with_capacity(masked.len());
-    let mut digits = false;
-    for word in masked.split_whitespace() {
-        if !key.is_empty() {
-            key.push(' ');
-        }
-        for character in word.chars() {
-            let digit = character.is_ascii_digit();
-            if !(digit && digits) {
-                key.push(if digit { '0' } else { character.to_ascii_lowercase() });
-            }
-            digits = digit;
-        }
-    }
-    key
+/// What stays of a line when digits, case and white space don't count (nor names, where `§` stands for them).
+pub fn near_duplicate_key(text: &str) -> String {
+    text.chars().filter(|character| !character.is_ascii_digit() && !character.is_whitespace()).flat_map(char::to_lowercase).collect()
 }
 
 /// The side of each template, in the order of the grammar: within each label, groups of templates that share a key are
