@@ -26,12 +26,12 @@ pub(crate) struct State {
     pub(crate) epoch: usize,
     /// Batches done of it.
     pub(crate) batch: usize,
-    /// The bits of the sum of its losses, weighted by lines (decimal digits would not come back to the bit).
-    pub(crate) loss_bits: u64,
+    /// The sum of its losses, weighted by lines.
+    pub(crate) loss: f64,
     /// Lines seen in it.
     pub(crate) lines: usize,
-    /// The bits of the best epoch's macro F1 and validation loss.
-    pub(crate) best_bits: Option<(u64, u64)>,
+    /// The best epoch's macro F1 and validation loss.
+    pub(crate) best: Option<(f64, f64)>,
     /// Epochs since the best.
     pub(crate) without_better: usize,
     /// What was reported so far.

@@ -180,8 +180,7 @@ impl<'a> Trainer<'a> {
         self.state.step = step;
         self.state.batch += 1;
         self.state.lines += batch.labels.len();
-        let sum = f64::from_bits(self.state.loss_bits) + loss * batch.labels.len() as f64;
-        self.state.loss_bits = sum.to_bits();
+        self.state.loss += loss * batch.labels.len() as f64;
         self.clock.busy += start.elapsed();
         self.clock.steps += 1;
         self.clock.lines += batch.labels.len();
@@ -203,11 +202,10 @@ impl<'a> Trainer<'a> {
     fn finish_epoch(&mut self) -> Result<EpochReport, TrainError> {
         let (validation_loss, figures) = self.validate()?;
         let score = (figures.macro_average.f1, validation_loss);
-        let before = self.state.best_bits.map(|(f1, loss)| (f64::from_bits(f1), f64::from_bits(loss)));
-        let best = before.is_none_or(|(f1, loss)| score.0 > f1 || (score.0 == f1 && score.1 < loss));
+        let best = self.state.best.is_none_or(|(f1, loss)| score.0 > f1 || (score.0 == f1 && score.1 < loss));
         if best {
             self.best = self.parameters.export()?;
-            self.state.best_bits = Some((score.0.to_bits(), score.1.to_bits()));
+            self.state.best = Some(score);
             self.state.without_better = 0;
         } else {
             self.state.without_better += 1;
@@ -215,7 +213,7 @@ impl<'a> Trainer<'a> {
         let report = EpochReport {
             epoch: self.state.epoch + 1,
             step: self.state.step,
-            train_loss: f64::from_bits(self.state.loss_bits) / self.state.lines.max(1) as f64,
+            train_loss: self.state.loss / self.state.lines.max(1) as f64,
             validation_loss,
             accuracy: figures.accuracy,
             macro_f1: figures.macro_average.f1,
@@ -223,7 +221,7 @@ impl<'a> Trainer<'a> {
         };
         self.state.epochs.push(report.clone());
         self.state.epoch += 1;
-        (self.state.batch, self.state.lines, self.state.loss_bits) = (0, 0, 0);
+        (self.state.batch, self.state.lines, self.state.loss) = (0, 0, 0.0);
         Ok(report)
     }
 
