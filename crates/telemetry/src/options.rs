@@ -1,0 +1,121 @@
+//! How logs are read: the format, the field and the bounds.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A log format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// One text a line.
+    Text,
+    /// One JSON object a line, its text in one field.
+    Ndjson,
+    /// Rows under a header, the text in one column.
+    Csv,
+    /// Windows event log files.
+    Evtx,
+    /// Windows events as Winlogbeat, NXLog or `evtx_dump` write them, one JSON object a line.
+    WindowsJson,
+    /// The Linux audit log.
+    Auditd,
+}
+
+impl Format {
+    /// Every format, in the order of the documentation.
+    pub const ALL: [Self; 6] = [
+        Self::Text,
+        Self::Ndjson,
+        Self::Csv,
+        Self::Evtx,
+        Self::WindowsJson,
+        Self::Auditd,
+    ];
+
+    /// The name that `--from` takes.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Ndjson => "ndjson",
+            Self::Csv => "csv",
+            Self::Evtx => "evtx",
+            Self::WindowsJson => "windows-json",
+            Self::Auditd => "auditd",
+        }
+    }
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.pad(self.name())
+    }
+}
+
+/// A name that is no format.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no log format \"{0}\" (there are text, ndjson, csv, evtx, windows-json and auditd)")]
+pub struct UnknownFormat(String);
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Self, UnknownFormat> {
+        Self::ALL
+            .into_iter()
+            .find(|format| format.name().eq_ignore_ascii_case(name))
+            .ok_or_else(|| UnknownFormat(name.to_owned()))
+    }
+}
+
+/// How logs are read.
+#[derive(Debug, Clone)]
+pub struct ReadOptions {
+    /// The format of every file; found from the content where it is `None`.
+    pub format: Option<Format>,
+    /// The field or column that holds the text of NDJSON and CSV rows; a dotted path reaches nested members.
+    pub field: Option<String>,
+    /// A longer text is cut and marked; the rest of it is dropped as it streams by.
+    pub max_line_bytes: usize,
+    /// A longer JSON row is an error: what was cut can't be parsed.
+    pub max_record_bytes: usize,
+    /// An archive that has to be held in memory (inside another one, or from stdin) may have this many bytes.
+    pub max_archive_bytes: u64,
+    /// How many bytes out an archive may give for each byte in, beyond `free_bytes`.
+    pub max_ratio: u64,
+    /// How many bytes a compressed stream may give before its ratio counts.
+    pub free_bytes: u64,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self {
+            format: None,
+            field: None,
+            max_line_bytes: 1 << 20,
+            max_record_bytes: 16 << 20,
+            max_archive_bytes: 1 << 30,
+            // Deflate can't give more than 1032 to 1 and the dullest log gives some 100 to 1.
+            max_ratio: 250,
+            free_bytes: 64 << 20,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn names_round_trip() {
+        for format in Format::ALL {
+            assert_eq!(format.to_string().parse::<Format>().unwrap(), format);
+        }
+        assert!(
+            "xml"
+                .parse::<Format>()
+                .unwrap_err()
+                .to_string()
+                .contains("\"xml\"")
+        );
+    }
+}

@@ -1,0 +1,120 @@
+//! Windows events as JSON, one object a line: Winlogbeat's, NXLog's, ECS, and `evtx_dump`'s.
+
+use std::io::BufRead;
+
+use crate::event_queue::EventQueue;
+use crate::lines::Lines;
+use crate::ndjson::parse_object;
+use crate::reader::{Context, Item, LineReader};
+
+pub(crate) struct WindowsJsonReader<R> {
+    lines: Lines<R>,
+    context: Context,
+    queue: EventQueue,
+}
+
+impl<R: BufRead> WindowsJsonReader<R> {
+    pub(crate) fn new(reader: R, context: Context) -> Self {
+        Self {
+            lines: Lines::new(reader, context.options.max_record_bytes),
+            context,
+            queue: EventQueue::default(),
+        }
+    }
+}
+
+impl<R: BufRead> Iterator for WindowsJsonReader<R> {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        loop {
+            if let Some(item) = self.queue.pop() {
+                return Some(item);
+            }
+            match self.lines.next_line() {
+                Some(Ok(line)) => match parse_object(&self.context, &line) {
+                    Ok(row) => self.queue.push_event(&self.context, line.number, &row),
+                    Err(error) => self.queue.push_error(Err(error)),
+                },
+                Some(Err(error)) => {
+                    self.queue.finish(&self.context);
+                    self.queue.push_error(Err(self.context.io_error(error)));
+                }
+                None => {
+                    self.queue.finish(&self.context);
+                    return self.queue.pop();
+                }
+            }
+        }
+    }
+}
+
+impl<R: BufRead + Send> LineReader for WindowsJsonReader<R> {
+    fn skipped(&self) -> u64 {
+        self.queue.skipped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Format;
+    use crate::reader::testing::check;
+
+    fn part(number: u32, total: u32, block: &str, text: &str) -> String {
+        format!(
+            "{{\"EventID\":4104,\"MessageNumber\":{number},\"MessageTotal\":{total},\"ScriptBlockId\":\"{block}\",\"ScriptBlockText\":\"{text}\"}}\n"
+        )
+    }
+
+    #[test]
+    fn events_give_lines_and_the_rest_is_counted() {
+        let check = |input: &str, wanted: &[&str], skipped| {
+            check(Format::WindowsJson, None, input, wanted, skipped)
+        };
+        check(
+            "{\"EventID\":7}\n{\"EventID\":4688,\"CommandLine\":\"id\"}\n{\"a\":1}",
+            &["2 id"],
+            2,
+        );
+        check(
+            "[]\n{\"EventID\":4688}\n",
+            &[
+                "! record 1: not a JSON object: another JSON value",
+                "! record 2: no field \"CommandLine\"",
+            ],
+            0,
+        );
+    }
+
+    #[test]
+    fn script_blocks_are_joined() {
+        let check = |parts: &[String], wanted: &[&str]| {
+            check(Format::WindowsJson, None, &parts.concat(), wanted, 0)
+        };
+        check(
+            &[
+                part(1, 2, "x", "a"),
+                part(1, 2, "y", "c"),
+                part(2, 2, "x", "b"),
+            ],
+            &["1 ab", "2 c"],
+        );
+        check(&[part(2, 2, "x", "b"), part(1, 2, "x", "a")], &["1 ab"]);
+        check(
+            &[
+                part(1, 2, "x", "a"),
+                part(1, 2, "x", "a"),
+                part(2, 2, "x", "b"),
+            ],
+            &["1 a", "2 ab"],
+        );
+        let unfinished: Vec<String> = (0..40)
+            .map(|block| part(1, 2, &block.to_string(), "p"))
+            .collect();
+        let wanted: Vec<String> = (1..=40).map(|record| format!("{record} p")).collect();
+        check(
+            &unfinished,
+            &wanted.iter().map(String::as_str).collect::<Vec<_>>(),
+        );
+    }
+}
