@@ -211,7 +211,7 @@ mod tests {
                 seen.extend(answers.into_iter().map(|answer| answer.line.text.parse::<u32>().unwrap()));
                 Ok(())
             };
-            run(source, &numbers(), threads, &diagnostics, sink).unwrap();
+            let _source = run(source, &numbers(), threads, &diagnostics, sink).unwrap();
             assert_eq!(seen, (0..5_000).filter(|number| number % 1_000 != 999).collect::<Vec<u32>>());
             assert_eq!(diagnostics.errors(), 5);
         }

@@ -12,7 +12,7 @@ use attackline_telemetry::{Counts, Format, InputPath, Inputs, LogLine, ReadError
 use clap::ValueEnum;
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Instant;
 
 const AFTER_HELP: &str = "\
@@ -113,7 +113,7 @@ struct Settings {
 
 impl Settings {
     fn new(args: &Args) -> Result<Self> {
-        let mut paths: Vec<InputPath> = args.files.iter().map(|path| input(path)).collect();
+        let mut paths: Vec<InputPath> = args.files.iter().cloned().map(InputPath::from).collect();
         if paths.is_empty() && args.text.is_empty() {
             if std::io::stdin().is_terminal() {
                 bail!("nothing to classify: give a line, a file with -f, or pipe something in\n\n  attackline classify 'net user'\n  attackline classify -f logs/\n\nMore: attackline classify --help");
@@ -144,10 +144,6 @@ impl Settings {
             summary,
         })
     }
-}
-
-fn input(path: &Path) -> InputPath {
-    if path == Path::new("-") { InputPath::Stdin } else { InputPath::Path(path.to_owned()) }
 }
 
 fn default_format(target: &Target, terminal: bool) -> OutputFormat {
@@ -260,6 +256,6 @@ fn summarise(settings: &Settings, tally: &Tally, counts: &Counts, errors: u64, s
     say(format_args!("{summary}"));
     if !settings.paths.is_empty() {
         let rate = tally.lines as f64 / seconds.max(1e-9);
-        say(format_args!("{} files, {} other events skipped, {errors} errors, {rate:.0} lines/s", counts.files, counts.skipped));
+        say(format_args!("{} files ({} empty), {} other events skipped, {errors} errors, {rate:.0} lines/s", counts.files, counts.empty_files, counts.skipped));
     }
 }

@@ -105,7 +105,7 @@ pub fn run(args: &Args) -> Result<Status> {
 fn decide(rows: &[Row], engine: &dyn Classifier, view: &LabelView, threshold: f32, threads: usize, diagnostics: &Diagnostics) -> Result<Vec<Decision>> {
     let line = |row: &Row| Ok::<_, Infallible>(LogLine { text: row.text.clone(), ..LogLine::default() });
     let mut decisions = Vec::with_capacity(rows.len());
-    pipeline::run(rows.iter().map(line), engine, threads, diagnostics, |answers| {
+    let _rows = pipeline::run(rows.iter().map(line), engine, threads, diagnostics, |answers| {
         decisions.extend(answers.iter().map(|answer| view.decide(&answer.prediction.scores, threshold)));
         diagnostics.advance(answers.len() as u64, decisions.iter().filter(|decision| decision.is_attack).count() as u64);
         Ok(())
