@@ -195,7 +195,6 @@ fn attention_body<const FUSED: bool>(qkv: &[f32], offsets: &[usize], heads: usiz
 }
 
 #[inline(always)]
-#[expect(clippy::too_many_arguments, reason = "slices and their extents")]
 fn attention_backward_body<const FUSED: bool>(
     qkv: &[f32],
     offsets: &[usize],
@@ -233,12 +232,11 @@ fn attention_backward_body<const FUSED: bool>(
         }
 
         // Of values, queries and keys in turn: a square matrix (as it is or transposed) times a packed part.
-        let square: [(&[f32], bool, &[f32], usize, usize, usize); 3] = [
-            (dropped, true, grad_out, hidden, 0, 2 * hidden),
-            (slopes, false, qkv, wide, hidden, 0),
-            (slopes, true, qkv, wide, 0, hidden),
-        ];
-        for (matrix, flipped, source, row, part, target) in square {
+        for (matrix, flipped, source, row, part, target) in [
+            (&dropped[..], true, grad_out, hidden, 0, 2 * hidden),
+            (&slopes[..], false, qkv, wide, hidden, 0),
+            (&slopes[..], true, qkv, wide, 0, hidden),
+        ] {
             let packed = zeros(packed, length * width);
             head.copy(source, row, part, packed);
             let result = zeros(result, length * width);

@@ -58,7 +58,7 @@ pub(crate) fn save(folder: &Path, state: &State, parameters: &Parameters, best: 
     let mut add = |name: String, shape: &[usize], data: &[f32]| entries.push((name, Dtype::F32, shape.to_vec(), bytes(data)));
     for (index, parameter) in parameters.list.iter().enumerate() {
         let shape = [parameter.first.len()];
-        add(format!("weights/{index}"), &shape, &*read(parameter.variable.as_tensor())?);
+        add(format!("weights/{index}"), &shape, &read(parameter.variable.as_tensor())?);
         add(format!("first/{index}"), &shape, &parameter.first);
         add(format!("second/{index}"), &shape, &parameter.second);
     }

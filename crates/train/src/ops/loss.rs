@@ -29,7 +29,7 @@ impl CustomOp1 for CrossEntropy {
 
     fn bwd(&self, logits: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let scale = grad.to_scalar::<f32>()?;
-        let (_, mut out) = self.run(&*read(logits)?);
+        let (_, mut out) = self.run(&read(logits)?);
         out.iter_mut().for_each(|value| *value *= scale);
         Ok(Some(tensor(out, logits.shape())?))
     }
