@@ -31,9 +31,38 @@ impl Side {
 /// Expansions looked at to find the templates that make near duplicates.
 const PROBES: usize = 40;
 
-/// What stays of a line when digits, case and white space don't count (nor names, where `§` stands for them).
+/// What stays of a line when digits, GUIDs, case and white space don't count (nor names, where `§` stands for them).
 pub fn near_duplicate_key(text: &str) -> String {
-    text.chars().filter(|character| !character.is_ascii_digit() && !character.is_whitespace()).flat_map(char::to_lowercase).collect()
+    let mut key = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        if let Some(after) = strip_guid(rest) {
+            rest = after;
+            continue;
+        }
+        if !character.is_ascii_digit() && !character.is_whitespace() {
+            key.extend(character.to_lowercase());
+        }
+        rest = &rest[character.len_utf8()..];
+    }
+    key
+}
+
+/// The text after the GUID that it begins with.
+fn strip_guid(text: &str) -> Option<&str> {
+    const GROUPS: [usize; 5] = [8, 4, 4, 4, 12];
+    let mut rest = text;
+    for (index, length) in GROUPS.into_iter().enumerate() {
+        if index > 0 {
+            rest = rest.strip_prefix('-')?;
+        }
+        let (group, after) = rest.split_at_checked(length)?;
+        if !group.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        rest = after;
+    }
+    Some(rest)
 }
 
 /// The side of each template, in the order of the grammar: within each label, groups of templates that share a key are
@@ -89,4 +118,18 @@ fn root(parents: &[usize], mut index: usize) -> usize {
         index = parents[index];
     }
     index
+}
+
+#[cfg(test)]
+mod tests {
+    use super::near_duplicate_key;
+
+    #[test]
+    fn digits_guids_case_and_blanks_do_not_count() {
+        let key = near_duplicate_key("dllhost.exe /Processid:{AB8902B4-09CA-4BB6-B78D-A8F59079A8D5}");
+        assert_eq!(key, "dllhost.exe/processid:{}");
+        assert_eq!(key, near_duplicate_key("DllHost.exe  /Processid:{3eb3c877-1f16-487c-9050-104dbcd66683}"));
+        assert_eq!(near_duplicate_key("netstat -ano 5"), near_duplicate_key("netstat -ano 60"));
+        assert_ne!(near_duplicate_key("deadbeef-0000-0000-0000"), near_duplicate_key("-"));
+    }
 }

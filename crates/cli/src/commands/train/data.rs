@@ -54,6 +54,9 @@ pub fn load(paths: &[PathBuf], wanted: &[String], benign_limit: Option<usize>, s
     }
     let techniques = present.iter().filter(|label| **label != BENIGN);
     rows.labels = present.get(BENIGN).into_iter().chain(techniques).map(|label| (*label).to_owned()).collect();
+    if let Some(label) = rows.labels.iter().find(|label| *label != BENIGN && attackline_catalog::technique(label).is_none()) {
+        bail!("the label {label} is no technique of ATT&CK {}; leave it out with --labels, or rename it", attackline_catalog::ATTACK_VERSION);
+    }
     let known = rows.validation.len();
     rows.validation.retain(|(_, label)| rows.labels.contains(label));
     if known > rows.validation.len() {
