@@ -41,12 +41,35 @@ pub fn report(error: &anyhow::Error) -> Status {
     if output.is_some_and(OutputError::is_closed_pipe) {
         return Status::Done;
     }
-    say(format_args!("attackline: {error:#}"));
+    say(format_args!("attackline: {}", message(error)));
     if error.is::<Interrupted>() {
         Status::Interrupted
     } else if output.is_some() || error.is::<Unreadable>() {
         Status::Incomplete
     } else {
         Status::Usage
+    }
+}
+
+/// The error and its causes, without those that the message before them quotes already.
+fn message(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_cause_is_told_twice() {
+        let cause = std::io::Error::other("disk is on fire");
+        let error = anyhow::Error::new(attackline_model::ModelError::Io(cause)).context("the model x can't be used");
+        assert_eq!(message(&error), "the model x can't be used: disk is on fire");
     }
 }

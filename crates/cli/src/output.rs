@@ -10,21 +10,21 @@ const BUFFER: usize = 64 * 1024;
 
 /// A write that failed.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {name}: {source}")]
+#[error("cannot write {name}: {cause}")]
 pub struct OutputError {
     name: String,
-    source: io::Error,
+    cause: io::Error,
 }
 
 impl OutputError {
     /// `name` is what the message calls the output.
-    pub fn new(name: &str, source: io::Error) -> Self {
-        Self { name: name.to_owned(), source }
+    pub fn new(name: &str, cause: io::Error) -> Self {
+        Self { name: name.to_owned(), cause }
     }
 
     /// Whether the reader went away.
     pub fn is_closed_pipe(&self) -> bool {
-        self.source.kind() == io::ErrorKind::BrokenPipe
+        self.cause.kind() == io::ErrorKind::BrokenPipe
     }
 }
 
@@ -66,7 +66,7 @@ pub struct Output {
 enum Inner {
     Stdout(BufWriter<StdoutLock<'static>>),
     /// A device or a named pipe: it is written to, never replaced.
-    Special(BufWriter<fs_err::File>),
+    Special(BufWriter<std::fs::File>),
     File { file: BufWriter<NamedTempFile>, path: PathBuf, clobber: bool, _watch: PartialFile },
 }
 
@@ -80,7 +80,7 @@ impl Output {
         match std::fs::metadata(path) {
             Ok(found) if found.is_dir() => bail!("{name} is a folder; name a file with -o"),
             Ok(found) if !found.is_file() => {
-                let file = fs_err::OpenOptions::new().write(true).open(path)?;
+                let file = std::fs::OpenOptions::new().write(true).open(path).map_err(|error| OutputError::new(&name, error))?;
                 return Ok(Self { name, inner: Inner::Special(BufWriter::with_capacity(BUFFER, file)) });
             }
             Ok(_) if !clobber => bail!("{name} exists already; --clobber replaces it"),

@@ -175,7 +175,7 @@ mod tests {
         }
 
         fn classify(&self, batch: &TokenBatch) -> Vec<Prediction> {
-            if batch.ids()[0] % 3 == 0 {
+            if batch.ids()[0].is_multiple_of(3) {
                 thread::sleep(Duration::from_millis(3));
             }
             batch.offsets().windows(2).map(|pair| Prediction { scores: vec![batch.ids()[pair[0]] as f32, 0.0] }).collect()

@@ -110,7 +110,7 @@ fn the_table_fits_the_terminal() {
     insta::assert_snapshot!(print(OutputFormat::Table, WriterOptions { table: TableOptions { width: 140, color: false }, ..WriterOptions::default() }, &findings), @r"
     SCORE  LABEL                               TIME                  HOST     WHERE             TEXT
     0.998  T1003.002 Security Account Manager  2024-05-06T07:08:09Z  WS-0142  security.evtx:17  reg save HKLM\SAM sam.hiv
-    0.410  T1049 System Network Connections …?                                                   netstat netstat netstat netstat netstat netstat…
+    0.410  T1049 System Network Connections…?                                                   netstat netstat netstat netstat netstat netstat…
     0.900  Benign                                                                               dir
     ");
 }

@@ -32,6 +32,9 @@ pub struct Args {
     clobber: bool,
 }
 
+/// A column that must not give the label away.
+type Property = fn(&Row) -> &str;
+
 /// Runs the command.
 pub fn run(args: &Args) -> Result<Status> {
     if !args.clobber && args.output.join("manifest.json").exists() {
@@ -39,7 +42,7 @@ pub fn run(args: &Args) -> Result<Status> {
     }
     let set = generate(&GenerateOptions { samples: args.samples, seed: args.seed })?;
     let manifest = write_folder(&args.output, &set, args.clobber)?;
-    let properties: [(&str, fn(&Row) -> &str); 3] = [("wrapper", |row| &row.wrapper), ("rendering", |row| &row.rendering), ("obfuscation", |row| &row.obfuscation)];
+    let properties: [(&str, Property); 3] = [("wrapper", |row| &row.wrapper), ("rendering", |row| &row.rendering), ("obfuscation", |row| &row.obfuscation)];
     for (title, property) in properties {
         let rows = set.train.iter().chain(&set.validation).chain(&set.test);
         say(format_args!("{}", label_table(title, rows, property)));

@@ -68,7 +68,7 @@ pub fn load(paths: &[PathBuf], wanted: &[String], benign_limit: Option<usize>, s
 /// Takes repeated lines out, and holds rows out for validation where there are none. No line is on both sides.
 fn split(rows: &mut Rows, seed: u64) {
     if rows.validation.is_empty() {
-        (rows.validation, rows.train) = std::mem::take(&mut rows.train).into_iter().partition(|(text, _)| rank(text, seed) % HELD_OUT == 0);
+        (rows.validation, rows.train) = std::mem::take(&mut rows.train).into_iter().partition(|(text, _)| rank(text, seed).is_multiple_of(HELD_OUT));
     }
     let mut seen: BTreeSet<String> = BTreeSet::new();
     rows.validation.retain(|(text, _)| seen.insert(text.clone()));
