@@ -2,6 +2,8 @@
 #![expect(clippy::print_stdout, reason = "a chore tells what it did")]
 
 mod attack_table;
+mod binary_scan;
+mod checks;
 
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
@@ -9,12 +11,14 @@ use std::path::{Path, PathBuf};
 const HELP: &str = "\
 cargo xtask COMMAND
 
+  test                everything that must pass: format, lints, tests, documentation, dependencies, the binary's strings
   attack-table PATH   make the catalog's table from an ATT&CK STIX bundle, or from NDJSON with one technique a line
   help                this text";
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["test"] => checks::run(root()),
         ["attack-table", path] => {
             let count = attack_table::run(&PathBuf::from(path), root())?;
             println!("{}: {count} techniques", attack_table::TABLE);

@@ -25,7 +25,8 @@ impl Diagnostics {
     /// With a moving line if `progress`.
     pub fn new(progress: bool, verbose: bool) -> Self {
         let bar = ProgressBar::with_draw_target(None, if progress { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() });
-        let style = ProgressStyle::with_template("{spinner} {human_pos} lines  {per_sec}  {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        let style =
+            ProgressStyle::with_template("{spinner} {human_pos} lines  {per_sec}  {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
         bar.set_style(style);
         if progress {
             bar.enable_steady_tick(Duration::from_millis(200));

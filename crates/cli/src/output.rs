@@ -67,7 +67,12 @@ enum Inner {
     Stdout(BufWriter<StdoutLock<'static>>),
     /// A device or a named pipe: it is written to, never replaced.
     Special(BufWriter<std::fs::File>),
-    File { file: BufWriter<NamedTempFile>, path: PathBuf, clobber: bool, _watch: PartialFile },
+    File {
+        file: BufWriter<NamedTempFile>,
+        path: PathBuf,
+        clobber: bool,
+        _watch: PartialFile,
+    },
 }
 
 impl Output {
@@ -103,7 +108,9 @@ impl Output {
         let done = match self.inner {
             Inner::Stdout(mut out) => out.flush(),
             Inner::Special(mut out) => out.flush(),
-            Inner::File { file, path, clobber, _watch } => file.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| persist(file, &path, clobber)),
+            Inner::File { file, path, clobber, _watch } => {
+                file.into_inner().map_err(io::IntoInnerError::into_error).and_then(|file| persist(file, &path, clobber))
+            }
         };
         done.map_err(|error| OutputError::new(&name, error))
     }

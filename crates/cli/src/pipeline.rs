@@ -44,7 +44,13 @@ struct Job {
 
 /// Classifies everything that `source` yields and hands it to `sink`, a chunk at a time, in order. What can't be read is
 /// reported and left out. Gives the source back.
-pub fn run<S, E>(source: S, classifier: &dyn Classifier, threads: usize, diagnostics: &Diagnostics, mut sink: impl FnMut(Vec<Answer>) -> Result<()>) -> Result<S>
+pub fn run<S, E>(
+    source: S,
+    classifier: &dyn Classifier,
+    threads: usize,
+    diagnostics: &Diagnostics,
+    mut sink: impl FnMut(Vec<Answer>) -> Result<()>,
+) -> Result<S>
 where
     S: Iterator<Item = Result<LogLine, E>> + Send,
     E: Display,

@@ -165,7 +165,12 @@ fn a_full_disk_is_an_error_and_a_closed_pipe_is_none() {
 #[test]
 fn a_table_shows_findings_only_and_counts_the_rest() {
     let input: String = (0..50).map(|number| format!("command {number}\n")).collect();
-    let shown = |arguments: &[&str]| String::from_utf8(classify(&[&["-f", "-", "--output-format", "table", "--threshold", "1"], arguments].concat(), &input).stdout).unwrap().lines().count();
+    let shown = |arguments: &[&str]| {
+        String::from_utf8(classify(&[&["-f", "-", "--output-format", "table", "--threshold", "1"], arguments].concat(), &input).stdout)
+            .unwrap()
+            .lines()
+            .count()
+    };
     assert_eq!((shown(&[]), shown(&["--all"])), (0, 51));
     let output = classify(&["-f", "-", "--output-format", "table", "--threshold", "1"], &input);
     assert!(stderr(&output).starts_with("50 lines, 0 findings, "), "{}", stderr(&output));
@@ -176,8 +181,14 @@ fn evaluate_prints_the_report() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data.ndjson");
     let attack = labels().into_iter().find(|label| label.starts_with('T')).unwrap();
-    std::fs::write(&data, format!("{{\"text\":\"dir\",\"label\":\"Benign\",\"realism\":\"doc\",\"hard\":true}}\n{{\"text\":\"reg save\",\"label\":\"{attack}\"}}\n")).unwrap();
-    let run = |more: &[&str]| attackline(&[&["evaluate", "--model", tiny().to_str().unwrap(), "--data", data.to_str().unwrap()], more].concat()).output().unwrap();
+    std::fs::write(
+        &data,
+        format!("{{\"text\":\"dir\",\"label\":\"Benign\",\"realism\":\"doc\",\"hard\":true}}\n{{\"text\":\"reg save\",\"label\":\"{attack}\"}}\n"),
+    )
+    .unwrap();
+    let run = |more: &[&str]| {
+        attackline(&[&["evaluate", "--model", tiny().to_str().unwrap(), "--data", data.to_str().unwrap()], more].concat()).output().unwrap()
+    };
     let text = String::from_utf8(run(&[]).stdout).unwrap();
     for part in ["weighted avg", "true \\ predicted", "realism=doc", "hard=true", "samples per second"] {
         assert!(text.contains(part), "{part}\n{text}");

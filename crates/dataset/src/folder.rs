@@ -68,7 +68,8 @@ fn to_csv(rows: &[Row]) -> Result<Vec<u8>, DatasetError> {
     writer.write_record(HEADER).map_err(failed)?;
     for row in rows {
         let hard = if row.hard { "true" } else { "false" };
-        let record = [&row.text, &row.label, &row.template, &row.platform, &row.shell, &row.wrapper, &row.rendering, &row.obfuscation, hard, &row.source];
+        let record =
+            [&row.text, &row.label, &row.template, &row.platform, &row.shell, &row.wrapper, &row.rendering, &row.obfuscation, hard, &row.source];
         writer.write_record(record).map_err(failed)?;
     }
     writer.into_inner().map_err(|error| DatasetError::Io(error.into_error()))

@@ -28,7 +28,13 @@ fn upper_words(text: &str) -> String {
 }
 
 fn random_case(text: &str, random: &mut Random) -> String {
-    let flip = |c: char| if c.is_ascii_alphabetic() && random.chance(0.5) { if c.is_ascii_uppercase() { c.to_ascii_lowercase() } else { c.to_ascii_uppercase() } } else { c };
+    let flip = |c: char| {
+        if c.is_ascii_alphabetic() && random.chance(0.5) {
+            if c.is_ascii_uppercase() { c.to_ascii_lowercase() } else { c.to_ascii_uppercase() }
+        } else {
+            c
+        }
+    };
     text.chars().map(flip).collect()
 }
 

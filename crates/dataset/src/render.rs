@@ -48,7 +48,10 @@ fn windows_event(text: &str, rule: &impl Fn(&str, &mut Random) -> String, random
         0 => ("sysmon", format!("EventID=1 Computer={host} CommandLine={text} ParentImage={parent} User={user}")),
         1 => ("sysmon", format!("Process Create: ProcessId: {pid} CommandLine: {text} User: {user} ParentImage: {parent}")),
         2 => ("security-4688", format!("EventID=4688 SubjectUserName={user} CommandLine={text} ParentProcessName={parent}")),
-        _ => ("security-4688", format!("A new process has been created. Account Name: {user} Creator Process Name: {parent} Process Command Line: {text}")),
+        _ => (
+            "security-4688",
+            format!("A new process has been created. Account Name: {user} Creator Process Name: {parent} Process Command Line: {text}"),
+        ),
     }
 }
 
@@ -57,7 +60,10 @@ fn unix_record(text: &str, rule: &impl Fn(&str, &mut Random) -> String, random: 
     match random.below(3) {
         0 if is_word_list(text) => ("auditd", execve(text, &pid)),
         1 => ("syslog", format!("{host} bash[{pid}]: HISTORY: PID={pid} UID=1000 {text}")),
-        _ => ("syslog", format!("{time}:{:02} {host} sudo[{pid}]: {user} : TTY=pts/0 ; PWD=/home/{user} ; USER=root ; COMMAND={text}", random.below(60))),
+        _ => (
+            "syslog",
+            format!("{time}:{:02} {host} sudo[{pid}]: {user} : TTY=pts/0 ; PWD=/home/{user} ; USER=root ; COMMAND={text}", random.below(60)),
+        ),
     }
 }
 

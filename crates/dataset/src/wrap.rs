@@ -43,7 +43,13 @@ fn cmd(text: &str, rule: &mut Rule<'_>, random: &mut Random) -> Wrapped {
         6 => {
             let exe = rule("powershell-exe", random);
             let quoted = text.replace('"', "\\\"");
-            command(format!("{exe} {} \"{quoted}\"", random.pick(&["-c", "-Command", "-NoProfile -Command", "-nop -c", "-ExecutionPolicy Bypass -Command"])), "powershell-command")
+            command(
+                format!(
+                    "{exe} {} \"{quoted}\"",
+                    random.pick(&["-c", "-Command", "-NoProfile -Command", "-nop -c", "-ExecutionPolicy Bypass -Command"])
+                ),
+                "powershell-command",
+            )
         }
         7 => {
             let tool = random.pick(&["psexec", "PsExec.exe", "psexec64 -accepteula", "PsExec64.exe"]);
@@ -64,7 +70,19 @@ fn cmd(text: &str, rule: &mut Rule<'_>, random: &mut Random) -> Wrapped {
 
 fn powershell(text: &str, one_line: bool, rule: &mut Rule<'_>, random: &mut Random) -> Wrapped {
     let exe = rule("powershell-exe", random);
-    let switches = *random.pick(&["", "", "-NoProfile ", "-nop ", "-NoP -NonI ", "-ExecutionPolicy Bypass ", "-ep bypass ", "-NoProfile -ExecutionPolicy Bypass ", "-w hidden ", "-nop -w hidden ", "-NonInteractive -NoLogo "]);
+    let switches = *random.pick(&[
+        "",
+        "",
+        "-NoProfile ",
+        "-nop ",
+        "-NoP -NonI ",
+        "-ExecutionPolicy Bypass ",
+        "-ep bypass ",
+        "-NoProfile -ExecutionPolicy Bypass ",
+        "-w hidden ",
+        "-nop -w hidden ",
+        "-NonInteractive -NoLogo ",
+    ]);
     let process = |text: String, name| Wrapped { name, text, shell: Shell::Process };
     match random.below(9) {
         kind @ 0..=3 if one_line => {

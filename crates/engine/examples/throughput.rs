@@ -33,5 +33,10 @@ fn main() {
     });
     let seconds = start.elapsed().as_secs_f64();
     let tokens: usize = lines.iter().map(Vec::len).sum();
-    println!("{} lines, {tokens} tokens in {seconds:.2} s: {:.0} lines/s, {:.0} tokens/s", lines.len(), lines.len() as f64 / seconds, tokens as f64 / seconds);
+    println!(
+        "{} lines, {tokens} tokens in {seconds:.2} s: {:.0} lines/s, {:.0} tokens/s",
+        lines.len(),
+        lines.len() as f64 / seconds,
+        tokens as f64 / seconds
+    );
 }

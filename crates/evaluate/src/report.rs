@@ -94,7 +94,13 @@ fn class_figures(label: &str, index: usize, matrix: &[Vec<u64>]) -> ClassFigures
     let hits = matrix[index][index];
     let support: u64 = matrix[index].iter().sum();
     let predicted: u64 = matrix.iter().map(|row| row[index]).sum();
-    ClassFigures { label: label.to_owned(), precision: ratio(hits, predicted), recall: ratio(hits, support), f1: ratio(2 * hits, support + predicted), support }
+    ClassFigures {
+        label: label.to_owned(),
+        precision: ratio(hits, predicted),
+        recall: ratio(hits, support),
+        f1: ratio(2 * hits, support + predicted),
+        support,
+    }
 }
 
 fn average(classes: &[ClassFigures], weight: impl Fn(&ClassFigures) -> f64) -> Averages {

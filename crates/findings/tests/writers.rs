@@ -82,7 +82,14 @@ fn hostile_text_survives_json_and_never_reaches_the_terminal() {
 
 #[test]
 fn csv_is_faithful_but_runs_no_formula() {
-    for (text, cell) in [("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"), ("-enc x", "'-enc x"), ("@x", "'@x"), ("+1", "'+1"), ("\t=1", "'\t=1"), ("a,\"b\"\nc", "a,\"b\"\nc")] {
+    for (text, cell) in [
+        ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+        ("-enc x", "'-enc x"),
+        ("@x", "'@x"),
+        ("+1", "'+1"),
+        ("\t=1", "'\t=1"),
+        ("a,\"b\"\nc", "a,\"b\"\nc"),
+    ] {
         let out = print(OutputFormat::Csv, WriterOptions::default(), &[finding(line(text), [0.0, 0.75, 0.25])]);
         let mut reader = csv::Reader::from_reader(out.as_bytes());
         let row = reader.records().next().unwrap().unwrap();
@@ -101,7 +108,11 @@ fn csv_has_its_header_without_findings_and_columns_for_scores() {
 
 #[test]
 fn the_table_fits_the_terminal() {
-    let findings = [finding(in_context(), [0.001, 0.998, 0.001]), finding(line(&"netstat ".repeat(40)), [0.4, 0.19, 0.41]), finding(line("dir"), [0.9, 0.05, 0.05])];
+    let findings = [
+        finding(in_context(), [0.001, 0.998, 0.001]),
+        finding(line(&"netstat ".repeat(40)), [0.4, 0.19, 0.41]),
+        finding(line("dir"), [0.9, 0.05, 0.05]),
+    ];
     for width in [40, 60, 80, 99, 100, 120, 200] {
         let table = print(OutputFormat::Table, WriterOptions { table: TableOptions { width, color: false }, ..WriterOptions::default() }, &findings);
         let widest = table.lines().map(escape::width).max().unwrap();

@@ -21,7 +21,10 @@ pub struct AdamW {
 
 /// Updates one tensor and its two moments.
 pub fn adamw(settings: &AdamW, weights: &mut [f32], gradient: &[f32], first: &mut [f32], second: &mut [f32]) {
-    assert!(weights.len() == gradient.len() && weights.len() == first.len() && weights.len() == second.len(), "as many gradients and moments as weights");
+    assert!(
+        weights.len() == gradient.len() && weights.len() == first.len() && weights.len() == second.len(),
+        "as many gradients and moments as weights"
+    );
     assert!(settings.step > 0, "steps count from 1");
     adamw_on(Isa::detect(), settings, weights, gradient, first, second);
 }

@@ -32,7 +32,14 @@ pub fn attention(qkv: &[f32], offsets: &[usize], heads: usize, out: &mut [f32], 
 }
 
 /// [`attention`] with dropped-out probabilities, for training.
-pub fn attention_with_dropout(qkv: &[f32], offsets: &[usize], heads: usize, dropout: Option<AttentionDropout>, out: &mut [f32], scratch: &mut AttentionScratch) {
+pub fn attention_with_dropout(
+    qkv: &[f32],
+    offsets: &[usize],
+    heads: usize,
+    dropout: Option<AttentionDropout>,
+    out: &mut [f32],
+    scratch: &mut AttentionScratch,
+) {
     check(qkv.len(), offsets, heads, out.len());
     attention_on(Isa::detect(), qkv, offsets, heads, dropout, out, scratch);
 }
@@ -172,7 +179,14 @@ impl Head {
 }
 
 #[inline(always)]
-fn attention_body<const FUSED: bool>(qkv: &[f32], offsets: &[usize], heads: usize, dropout: Option<AttentionDropout>, out: &mut [f32], scratch: &mut AttentionScratch) {
+fn attention_body<const FUSED: bool>(
+    qkv: &[f32],
+    offsets: &[usize],
+    heads: usize,
+    dropout: Option<AttentionDropout>,
+    out: &mut [f32],
+    scratch: &mut AttentionScratch,
+) {
     let tokens = offsets[offsets.len() - 1];
     if tokens == 0 {
         return;

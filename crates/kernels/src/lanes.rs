@@ -138,7 +138,8 @@ mod tests {
             let single = x as f32;
             let exact = f64::from(single);
             for fused in [false, true] {
-                let (e, t) = if fused { (erf::<true>(single), tanh::<true>(single * 2.2)) } else { (erf::<false>(single), tanh::<false>(single * 2.2)) };
+                let (e, t) =
+                    if fused { (erf::<true>(single), tanh::<true>(single * 2.2)) } else { (erf::<false>(single), tanh::<false>(single * 2.2)) };
                 worst[0] = worst[0].max((f64::from(e) - erf_series(exact)).abs());
                 worst[1] = worst[1].max((f64::from(t) - f64::from(single * 2.2).tanh()).abs());
             }

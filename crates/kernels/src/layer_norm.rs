@@ -52,7 +52,14 @@ fn layer_norm_body<const FUSED: bool>(x: &mut [f32], gain: &[f32], bias: &[f32],
 }
 
 #[inline(always)]
-fn layer_norm_backward_body<const FUSED: bool>(x: &[f32], gain: &[f32], epsilon: f32, grad: &mut [f32], grad_gain: &mut [f32], grad_bias: &mut [f32]) {
+fn layer_norm_backward_body<const FUSED: bool>(
+    x: &[f32],
+    gain: &[f32],
+    epsilon: f32,
+    grad: &mut [f32],
+    grad_gain: &mut [f32],
+    grad_bias: &mut [f32],
+) {
     let width = gain.len();
     let (gain, grad_gain, grad_bias) = (&gain[..width], &mut grad_gain[..width], &mut grad_bias[..width]);
     for (row, grad) in x.chunks_exact(width).zip(grad.chunks_exact_mut(width)) {
@@ -112,7 +119,12 @@ mod tests {
                         up[i] += 1e-3;
                         down[i] -= 1e-3;
                         let slope = (at(&up) - at(&down)) / f64::from(up[i] - down[i]);
-                        assert!((slope - f64::from(got[i])).abs() < 2e-3 * (1.0 + slope.abs()), "{} {which} {width} {i}: {slope} {}", isa.name(), got[i]);
+                        assert!(
+                            (slope - f64::from(got[i])).abs() < 2e-3 * (1.0 + slope.abs()),
+                            "{} {which} {width} {i}: {slope} {}",
+                            isa.name(),
+                            got[i]
+                        );
                     }
                 };
                 if width > 1 {

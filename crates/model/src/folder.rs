@@ -58,7 +58,8 @@ impl ModelFolder {
 
     /// Puts a model together from its small files and its weights, and checks both.
     pub fn from_parts(files: FolderFiles, tensors: TensorMap) -> Result<Self, ModelError> {
-        let config: Value = serde_json::from_slice(files.get(CONFIG).map_or(&[][..], Vec::as_slice)).map_err(|error| ModelError::damaged(CONFIG, error))?;
+        let config: Value =
+            serde_json::from_slice(files.get(CONFIG).map_or(&[][..], Vec::as_slice)).map_err(|error| ModelError::damaged(CONFIG, error))?;
         let spec = EncoderSpec::from_config(&config)?;
         let labels = if is_classifier(&config) { Some(Labels::from_config(&config)?) } else { None };
         let settings = match files.get(SETTINGS) {
@@ -66,7 +67,10 @@ impl ModelFolder {
             None => Settings { max_length: Settings::default().max_length.min(spec.positions), ..Settings::default() },
         };
         if settings.max_length > spec.positions {
-            return Err(ModelError::damaged(SETTINGS, format!("max_length {} is above the model's {} positions", settings.max_length, spec.positions)));
+            return Err(ModelError::damaged(
+                SETTINGS,
+                format!("max_length {} is above the model's {} positions", settings.max_length, spec.positions),
+            ));
         }
         let layout = WeightLayout::new(&spec, labels.as_ref().map_or(0, Labels::len));
         let tensors = layout.normalise(tensors);
@@ -119,7 +123,9 @@ impl ModelFolder {
 }
 
 fn is_classifier(config: &Value) -> bool {
-    config["architectures"].as_array().is_some_and(|names| names.iter().any(|name| name.as_str().is_some_and(|name| name.ends_with("ForSequenceClassification"))))
+    config["architectures"]
+        .as_array()
+        .is_some_and(|names| names.iter().any(|name| name.as_str().is_some_and(|name| name.ends_with("ForSequenceClassification"))))
 }
 
 fn pretty(config: &Map<String, Value>) -> Vec<u8> {

@@ -22,15 +22,19 @@ impl Labels {
 
     /// Reads `id2label` of a `config.json`.
     pub fn from_config(config: &Value) -> Result<Self, ModelError> {
-        let table = config["id2label"]
-            .as_object()
-            .ok_or_else(|| ModelError::damaged("config.json", "no id2label: this is not a classification model"))?;
+        let table =
+            config["id2label"].as_object().ok_or_else(|| ModelError::damaged("config.json", "no id2label: this is not a classification model"))?;
         let mut names = vec![None; table.len()];
         for (key, name) in table {
             let slot = key.parse::<usize>().ok().and_then(|index| names.get_mut(index));
             match (slot, name.as_str()) {
                 (Some(slot), Some(name)) => *slot = Some(name.to_owned()),
-                _ => return Err(ModelError::damaged("config.json", format!("id2label has the entry {key:?}: {name}, wanted indices 0 to {}", table.len() - 1))),
+                _ => {
+                    return Err(ModelError::damaged(
+                        "config.json",
+                        format!("id2label has the entry {key:?}: {name}, wanted indices 0 to {}", table.len() - 1),
+                    ));
+                }
             }
         }
         let names = names.into_iter().collect::<Option<Vec<String>>>();
@@ -83,7 +87,9 @@ mod tests {
         let mut config = Map::new();
         labels.write_to(&mut config);
         assert_eq!(Labels::from_config(&Value::Object(config)).unwrap(), labels);
-        for bad in [json!({}), json!({"id2label": {"0": "a", "2": "b"}}), json!({"id2label": {"0": "a", "1": "a"}}), json!({"id2label": {"0": "a", "x": 1}})] {
+        for bad in
+            [json!({}), json!({"id2label": {"0": "a", "2": "b"}}), json!({"id2label": {"0": "a", "1": "a"}}), json!({"id2label": {"0": "a", "x": 1}})]
+        {
             assert!(Labels::from_config(&bad).is_err(), "{bad}");
         }
     }

@@ -47,7 +47,8 @@ impl Settings {
     /// Reads `attackline.json` and checks its values.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ModelError> {
         let settings: Self = serde_json::from_slice(bytes).map_err(|error| ModelError::damaged("attackline.json", error))?;
-        let sound = settings.temperature.is_finite() && settings.temperature > 0.0 && (0.0..=1.0).contains(&settings.threshold) && settings.max_length >= 4;
+        let sound =
+            settings.temperature.is_finite() && settings.temperature > 0.0 && (0.0..=1.0).contains(&settings.threshold) && settings.max_length >= 4;
         if sound {
             Ok(settings)
         } else {

@@ -119,7 +119,9 @@ mod tests {
 
     #[test]
     fn other_lines_stay_as_they_are() {
-        for line in ["", "gcc -e main -o a.out", "openssl enc -e c29tZXRoaW5nIGVsc2U= x", "powershell -enc !!!!", "-e AAAAAAAAAAAAAAAAAAAAAAAA", "é -enc é"] {
+        for line in
+            ["", "gcc -e main -o a.out", "openssl enc -e c29tZXRoaW5nIGVsc2U= x", "powershell -enc !!!!", "-e AAAAAAAAAAAAAAAAAAAAAAAA", "é -enc é"]
+        {
             assert!(matches!(prepare(line), (Cow::Borrowed(same), false) if same == line), "{line}");
         }
     }

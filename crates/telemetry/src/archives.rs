@@ -33,14 +33,9 @@ impl ZipSource {
     pub(crate) fn hold(mut stream: Stream, options: &ReadOptions) -> io::Result<Self> {
         let mut bytes = Vec::new();
         let limit = options.max_archive_bytes;
-        stream
-            .by_ref()
-            .take(limit.saturating_add(1))
-            .read_to_end(&mut bytes)?;
+        stream.by_ref().take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > limit {
-            return Err(io::Error::other(format!(
-                "the archive is longer than the {limit} bytes that are held in memory"
-            )));
+            return Err(io::Error::other(format!("the archive is longer than the {limit} bytes that are held in memory")));
         }
         Ok(Self::Memory(bytes.into()))
     }
@@ -86,17 +81,13 @@ fn list(reader: impl Read + Seek) -> Result<Vec<ZipEntry>, String> {
     let mut archive = ZipArchive::new(reader).map_err(|error| error.to_string())?;
     let mut entries = Vec::new();
     for index in 0..archive.len() {
-        let entry = archive
-            .by_index_raw(index)
-            .map_err(|error| format!("entry {index}: {error}"))?;
+        let entry = archive.by_index_raw(index).map_err(|error| format!("entry {index}: {error}"))?;
         if entry.is_dir() {
             continue;
         }
         entries.push(ZipEntry {
             name: entry.name().to_owned(),
-            start: entry
-                .data_start()
-                .ok_or_else(|| format!("entry {index}: its data can't be found"))?,
+            start: entry.data_start().ok_or_else(|| format!("entry {index}: its data can't be found"))?,
             compressed: entry.compressed_size(),
             crc: entry.crc32(),
             method: entry.compression(),
@@ -116,11 +107,7 @@ fn list(reader: impl Read + Seek) -> Result<Vec<ZipEntry>, String> {
 }
 
 /// The content of an entry.
-pub(crate) fn unzip(
-    source: &ZipSource,
-    entry: &ZipEntry,
-    options: &ReadOptions,
-) -> io::Result<Stream> {
+pub(crate) fn unzip(source: &ZipSource, entry: &ZipEntry, options: &ReadOptions) -> io::Result<Stream> {
     if let Some(why) = entry.refused {
         return Err(io::Error::other(why));
     }
@@ -130,14 +117,9 @@ pub(crate) fn unzip(
         CompressionMethod::Stored => Ok(Box::new(Checked::new(stored, entry.crc))),
         CompressionMethod::Deflated => {
             let decoder = DeflateDecoder::new(stored);
-            Ok(Box::new(Checked::new(
-                Bounded::new(decoder, count, options),
-                entry.crc,
-            )))
+            Ok(Box::new(Checked::new(Bounded::new(decoder, count, options), entry.crc)))
         }
-        method => Err(io::Error::other(format!(
-            "the entry is compressed by {method}, which is not supported"
-        ))),
+        method => Err(io::Error::other(format!("the entry is compressed by {method}, which is not supported"))),
     }
 }
 
@@ -150,13 +132,7 @@ struct Counted<R> {
 impl<R> Counted<R> {
     fn new(inner: R) -> (Self, Arc<AtomicU64>) {
         let count = Arc::new(AtomicU64::new(0));
-        (
-            Self {
-                inner,
-                count: count.clone(),
-            },
-            count,
-        )
+        (Self { inner, count: count.clone() }, count)
     }
 }
 
@@ -179,13 +155,7 @@ struct Bounded<R> {
 
 impl<R> Bounded<R> {
     fn new(inner: R, went_in: Arc<AtomicU64>, options: &ReadOptions) -> Self {
-        Self {
-            inner,
-            went_in,
-            came_out: 0,
-            free: options.free_bytes,
-            ratio: options.max_ratio,
-        }
+        Self { inner, went_in, came_out: 0, free: options.free_bytes, ratio: options.max_ratio }
     }
 }
 
@@ -193,15 +163,10 @@ impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.came_out += read as u64;
-        let allowed = self
-            .went_in
-            .load(Ordering::Relaxed)
-            .saturating_mul(self.ratio);
+        let allowed = self.went_in.load(Ordering::Relaxed).saturating_mul(self.ratio);
         if self.came_out > self.free && self.came_out > allowed {
             let ratio = self.ratio;
-            return Err(io::Error::other(format!(
-                "it expands more than {ratio} to 1, as a zip bomb does"
-            )));
+            return Err(io::Error::other(format!("it expands more than {ratio} to 1, as a zip bomb does")));
         }
         Ok(read)
     }
@@ -216,11 +181,7 @@ struct Checked<R> {
 
 impl<R> Checked<R> {
     fn new(inner: R, wanted: u32) -> Self {
-        Self {
-            inner,
-            crc: Crc::new(),
-            wanted,
-        }
+        Self { inner, crc: Crc::new(), wanted }
     }
 }
 
@@ -229,10 +190,7 @@ impl<R: Read> Read for Checked<R> {
         let read = self.inner.read(buffer)?;
         self.crc.update(&buffer[..read]);
         if read == 0 && !buffer.is_empty() && self.crc.sum() != self.wanted {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "the entry is damaged: its checksum differs",
-            ));
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the entry is damaged: its checksum differs"));
         }
         Ok(read)
     }

@@ -40,21 +40,14 @@ struct Gathered {
 impl<R: BufRead> AuditdReader<R> {
     pub(crate) fn new(reader: R, context: Context) -> Self {
         let limit = context.options.max_line_bytes;
-        Self {
-            lines: Lines::new(reader, limit),
-            context,
-            waiting: VecDeque::new(),
-            ready: VecDeque::new(),
-            skipped: 0,
-        }
+        Self { lines: Lines::new(reader, limit), context, waiting: VecDeque::new(), ready: VecDeque::new(), skipped: 0 }
     }
 
     fn take_line(&mut self, line: &RawLine) {
         let text = line.text();
         let Some(record) = Record::parse(&text) else {
             let kind = ReadErrorKind::Auditd("no type=... msg=audit(...)".to_owned());
-            self.ready
-                .push_back(Err(self.context.record_error(line.number, kind)));
+            self.ready.push_back(Err(self.context.record_error(line.number, kind)));
             return;
         };
         let id = (record.node.map(str::to_owned), record.stamp.to_owned());
@@ -83,17 +76,8 @@ impl<R: BufRead> AuditdReader<R> {
         if self.waiting.len() >= MAX_WAITING {
             self.give_out(0);
         }
-        let event = Event {
-            timestamp: timestamp(&id.1),
-            host: id.0.clone(),
-            ..Event::default()
-        };
-        self.waiting.push_back(Gathered {
-            id,
-            record,
-            event,
-            ..Gathered::default()
-        });
+        let event = Event { timestamp: timestamp(&id.1), host: id.0.clone(), ..Event::default() };
+        self.waiting.push_back(Gathered { id, record, event, ..Gathered::default() });
         self.waiting.len() - 1
     }
 
@@ -107,13 +91,7 @@ impl<R: BufRead> AuditdReader<R> {
         };
         let cut = tidy(&mut text, self.context.options.max_line_bytes) || gathered.cut;
         let source = self.context.source(gathered.record);
-        self.ready.push_back(Ok(LogLine {
-            text,
-            source,
-            event: gathered.event,
-            input: None,
-            cut,
-        }));
+        self.ready.push_back(Ok(LogLine { text, source, event: gathered.event, input: None, cut }));
     }
 
     fn give_out_all(&mut self) {
@@ -157,11 +135,7 @@ impl Gathered {
         match record.kind {
             "SYSCALL" => {
                 self.has_syscall = true;
-                let text = |name| {
-                    record
-                        .field(name)
-                        .map(|value| String::from_utf8_lossy(&decode(value)).into_owned())
-                };
+                let text = |name| record.field(name).map(|value| String::from_utf8_lossy(&decode(value)).into_owned());
                 self.event.image = text("exe").filter(|image| image != "(null)");
                 // The enriched form names the account beside its number.
                 self.event.user = text("UID").or_else(|| record.field("uid").map(str::to_owned));
@@ -188,27 +162,16 @@ impl Gathered {
     fn command_line(&self) -> Option<String> {
         let mut arguments: BTreeMap<usize, Vec<u8>> = BTreeMap::new();
         for ((argument, _), piece) in &self.arguments {
-            arguments
-                .entry(*argument)
-                .or_default()
-                .extend_from_slice(piece);
+            arguments.entry(*argument).or_default().extend_from_slice(piece);
         }
         let mut arguments: Vec<Vec<u8>> = arguments.into_values().collect();
         if arguments.is_empty() {
-            arguments = self
-                .title
-                .as_ref()?
-                .split(|byte| *byte == 0)
-                .map(<[u8]>::to_vec)
-                .collect();
+            arguments = self.title.as_ref()?.split(|byte| *byte == 0).map(<[u8]>::to_vec).collect();
         }
         while arguments.last().is_some_and(Vec::is_empty) {
             arguments.pop();
         }
-        let quoted: Vec<String> = arguments
-            .iter()
-            .map(|argument| quote(&String::from_utf8_lossy(argument)))
-            .collect();
+        let quoted: Vec<String> = arguments.iter().map(|argument| quote(&String::from_utf8_lossy(argument))).collect();
         (!quoted.is_empty()).then(|| quoted.join(" "))
     }
 }
@@ -230,21 +193,12 @@ impl<'a> Record<'a> {
         };
         let (kind, rest) = rest.split_once(" msg=audit(")?;
         let (stamp, body) = rest.split_once(')')?;
-        let node = before
-            .split_ascii_whitespace()
-            .find_map(|word| word.strip_prefix("node="));
-        Some(Self {
-            node,
-            kind,
-            stamp,
-            body: body.trim_start_matches(':'),
-        })
+        let node = before.split_ascii_whitespace().find_map(|word| word.strip_prefix("node="));
+        Some(Self { node, kind, stamp, body: body.trim_start_matches(':') })
     }
 
     fn field(&self, name: &str) -> Option<&'a str> {
-        self.fields()
-            .find(|(other, _)| *other == name)
-            .map(|(_, value)| value)
+        self.fields().find(|(other, _)| *other == name).map(|(_, value)| value)
     }
 
     /// `name=value` pairs; a value in quotes keeps them.
@@ -255,13 +209,8 @@ impl<'a> Record<'a> {
         std::iter::from_fn(move || {
             rest = rest.trim_start_matches(is_space);
             let (name, value) = rest.split_once('=')?;
-            let quoted = value
-                .strip_prefix('"')
-                .and_then(|inner| inner.find('"'))
-                .map(|end| end + 2);
-            let end = quoted
-                .or_else(|| value.find(is_space))
-                .unwrap_or(value.len());
+            let quoted = value.strip_prefix('"').and_then(|inner| inner.find('"')).map(|end| end + 2);
+            let end = quoted.or_else(|| value.find(is_space)).unwrap_or(value.len());
             rest = &value[end..];
             Some((name.rsplit(is_space).next().unwrap_or(name), &value[..end]))
         })
@@ -284,26 +233,15 @@ fn decode(value: &str) -> Vec<u8> {
     if let Some(inner) = value.strip_prefix('"') {
         return inner.strip_suffix('"').unwrap_or(inner).as_bytes().to_vec();
     }
-    let hexadecimal = value.len() >= 2
-        && value.len().is_multiple_of(2)
-        && value
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte));
+    let hexadecimal =
+        value.len() >= 2 && value.len().is_multiple_of(2) && value.bytes().all(|byte| byte.is_ascii_digit() || (b'A'..=b'F').contains(&byte));
     if !hexadecimal {
         return value.as_bytes().to_vec();
     }
     let digit = |byte: u8| {
-        if byte.is_ascii_digit() {
-            byte - b'0'
-        } else {
-            byte - b'A' + 10
-        }
+        if byte.is_ascii_digit() { byte - b'0' } else { byte - b'A' + 10 }
     };
-    value
-        .as_bytes()
-        .chunks_exact(2)
-        .map(|pair| digit(pair[0]) << 4 | digit(pair[1]))
-        .collect()
+    value.as_bytes().chunks_exact(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
 }
 
 /// Quotes an argument as one would have typed it.
@@ -323,14 +261,8 @@ fn timestamp(stamp: &str) -> Option<String> {
     let (time, _) = stamp.split_once(':')?;
     let (seconds, fraction) = time.split_once('.').unwrap_or((time, "0"));
     let millisecond = fraction.get(..3).unwrap_or(fraction).parse::<i64>().ok()?;
-    let milliseconds = seconds
-        .parse::<i64>()
-        .ok()?
-        .checked_mul(1000)?
-        .checked_add(millisecond)?;
-    evtx::Timestamp::from_millisecond(milliseconds)
-        .ok()
-        .map(|time| time.to_string())
+    let milliseconds = seconds.parse::<i64>().ok()?.checked_mul(1000)?.checked_add(millisecond)?;
+    evtx::Timestamp::from_millisecond(milliseconds).ok().map(|time| time.to_string())
 }
 
 #[cfg(test)]
@@ -346,54 +278,15 @@ mod tests {
 
     #[test]
     fn events_give_command_lines() {
-        let check = |lines: &[String], wanted: &[&str], skipped| {
-            check(Format::Auditd, None, &lines.concat(), wanted, skipped)
-        };
+        let check = |lines: &[String], wanted: &[&str], skipped| check(Format::Auditd, None, &lines.concat(), wanted, skipped);
         let execve = |serial, body| record("EXECVE", serial, body);
         check(&[execve(1, r#"argc=2 a0="arp" a1="-a""#)], &["1 arp -a"], 0);
-        check(
-            &[execve(
-                1,
-                r#"argc=3 a0="sh" a1="-c" a2=636174202F6574632F706173737764"#,
-            )],
-            &["1 sh -c 'cat /etc/passwd'"],
-            0,
-        );
-        check(
-            &[execve(
-                1,
-                r#"argc=2 a0="echo" a1_len=4 a1[0]=6162 a1[1]=6364"#,
-            )],
-            &["1 echo abcd"],
-            0,
-        );
-        check(
-            &[
-                execve(1, r#"a0="a""#),
-                execve(2, r#"a0="b""#),
-                execve(1, r#"a1="c""#),
-            ],
-            &["1 a c", "2 b"],
-            0,
-        );
-        check(
-            &[record("PROCTITLE", 1, "proctitle=6361740061")],
-            &["1 cat a"],
-            0,
-        );
-        check(
-            &[record("CWD", 1, "cwd=\"/\""), execve(2, r#"a0="id""#)],
-            &["2 id"],
-            1,
-        );
-        check(
-            &["junk\n".to_owned(), execve(1, r#"a0="id""#)],
-            &[
-                "! record 1: not an auditd record: no type=... msg=audit(...)",
-                "2 id",
-            ],
-            0,
-        );
+        check(&[execve(1, r#"argc=3 a0="sh" a1="-c" a2=636174202F6574632F706173737764"#)], &["1 sh -c 'cat /etc/passwd'"], 0);
+        check(&[execve(1, r#"argc=2 a0="echo" a1_len=4 a1[0]=6162 a1[1]=6364"#)], &["1 echo abcd"], 0);
+        check(&[execve(1, r#"a0="a""#), execve(2, r#"a0="b""#), execve(1, r#"a1="c""#)], &["1 a c", "2 b"], 0);
+        check(&[record("PROCTITLE", 1, "proctitle=6361740061")], &["1 cat a"], 0);
+        check(&[record("CWD", 1, "cwd=\"/\""), execve(2, r#"a0="id""#)], &["2 id"], 1);
+        check(&["junk\n".to_owned(), execve(1, r#"a0="id""#)], &["! record 1: not an auditd record: no type=... msg=audit(...)", "2 id"], 0);
     }
 
     #[test]
@@ -413,15 +306,8 @@ mod tests {
 
     #[test]
     fn a_users_number_stays_a_number() {
-        let lines = [
-            record("SYSCALL", 1, "uid=1000 exe=\"/bin/id\""),
-            record("EXECVE", 1, "a0=\"id\""),
-        ]
-        .concat();
+        let lines = [record("SYSCALL", 1, "uid=1000 exe=\"/bin/id\""), record("EXECVE", 1, "a0=\"id\"")].concat();
         let (items, _) = read_items(Format::Auditd, None, lines.as_bytes());
-        assert_eq!(
-            items[0].as_ref().unwrap().event.user.as_deref(),
-            Some("1000")
-        );
+        assert_eq!(items[0].as_ref().unwrap().event.user.as_deref(), Some("1000"));
     }
 }

@@ -50,11 +50,7 @@ fn decoded(prefix: &[u8]) -> Option<Vec<u8>> {
         Encoding::Utf8 { mark } => prefix[mark..].to_vec(),
         Encoding::Utf16 { big_endian, mark } => {
             let mut text = Vec::new();
-            std::io::Read::read_to_end(
-                &mut Utf16Reader::new(&prefix[mark..], big_endian),
-                &mut text,
-            )
-            .ok()?;
+            std::io::Read::read_to_end(&mut Utf16Reader::new(&prefix[mark..], big_endian), &mut text).ok()?;
             text
         }
     };
@@ -65,15 +61,8 @@ fn decoded(prefix: &[u8]) -> Option<Vec<u8>> {
 }
 
 fn text_format(text: &[u8], name: &str, field: Option<&str>) -> Format {
-    let start = text
-        .iter()
-        .position(|byte| !byte.is_ascii_whitespace() && *byte != 0)
-        .unwrap_or(text.len());
-    let line = text[start..]
-        .split(|byte| *byte == b'\n')
-        .next()
-        .unwrap_or_default()
-        .trim_ascii_end();
+    let start = text.iter().position(|byte| !byte.is_ascii_whitespace() && *byte != 0).unwrap_or(text.len());
+    let line = text[start..].split(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii_end();
     if line.starts_with(b"{")
         && let Some(format) = json_format(line, field)
     {
@@ -83,11 +72,7 @@ fn text_format(text: &[u8], name: &str, field: Option<&str>) -> Format {
         return Format::Auditd;
     }
     let names = header_names(line);
-    let is_named_csv = names.len() > 1
-        && name
-            .to_ascii_lowercase()
-            .trim_end_matches(".gz")
-            .ends_with(".csv");
+    let is_named_csv = names.len() > 1 && name.to_ascii_lowercase().trim_end_matches(".gz").ends_with(".csv");
     if is_named_csv || text_column(&names, field).is_some() {
         return Format::Csv;
     }
@@ -97,18 +82,11 @@ fn text_format(text: &[u8], name: &str, field: Option<&str>) -> Format {
 fn json_format(line: &[u8], field: Option<&str>) -> Option<Format> {
     let text = String::from_utf8_lossy(line);
     match serde_json::from_str::<Value>(&text) {
-        Ok(Value::Object(row)) if field.is_none() && is_windows_event(&row) => {
-            Some(Format::WindowsJson)
-        }
+        Ok(Value::Object(row)) if field.is_none() && is_windows_event(&row) => Some(Format::WindowsJson),
         Ok(_) => Some(Format::Ndjson),
         // A first row longer than what is looked at, or a torn one: its member names tell.
         Err(_) if !text[1..].trim_start().starts_with('"') => None,
-        Err(_)
-            if field.is_none()
-                && ["\"EventID\"", "\"winlog\"", "\"event_data\""]
-                    .iter()
-                    .any(|key| text.contains(key)) =>
-        {
+        Err(_) if field.is_none() && ["\"EventID\"", "\"winlog\"", "\"event_data\""].iter().any(|key| text.contains(key)) => {
             Some(Format::WindowsJson)
         }
         Err(_) => Some(Format::Ndjson),
@@ -117,14 +95,9 @@ fn json_format(line: &[u8], field: Option<&str>) -> Option<Format> {
 
 fn is_audit(line: &[u8]) -> bool {
     let line = String::from_utf8_lossy(line);
-    let record = line
-        .strip_prefix("type=")
-        .or_else(|| line.split_once(" type=").map(|(_, rest)| rest));
+    let record = line.strip_prefix("type=").or_else(|| line.split_once(" type=").map(|(_, rest)| rest));
     let starts = line.starts_with("type=") || line.starts_with("node=");
-    starts
-        && record
-            .and_then(|record| record.split_once(' '))
-            .is_some_and(|(_, rest)| rest.starts_with("msg=audit("))
+    starts && record.and_then(|record| record.split_once(' ')).is_some_and(|(_, rest)| rest.starts_with("msg=audit("))
 }
 
 #[cfg(test)]
@@ -132,12 +105,7 @@ mod tests {
     use super::*;
 
     fn check(prefix: &[u8], name: &str, wanted: Content) {
-        assert_eq!(
-            detect(prefix, name, None),
-            wanted,
-            "{:?}",
-            String::from_utf8_lossy(prefix)
-        );
+        assert_eq!(detect(prefix, name, None), wanted, "{:?}", String::from_utf8_lossy(prefix));
     }
 
     #[test]
@@ -155,26 +123,14 @@ mod tests {
         check(b"{\"x\":\"", "", log(Format::Ndjson));
         check(b"{\"EventID\":4688,\"x\":\"", "", log(Format::WindowsJson));
         check(b"{ Get-Process }", "", log(Format::Text));
-        check(
-            b"type=EXECVE msg=audit(1.0:1): a0=\"x\"",
-            "",
-            log(Format::Auditd),
-        );
-        check(
-            b"node=h type=EXECVE msg=audit(1.0:1): a0=\"x\"",
-            "",
-            log(Format::Auditd),
-        );
+        check(b"type=EXECVE msg=audit(1.0:1): a0=\"x\"", "", log(Format::Auditd));
+        check(b"node=h type=EXECVE msg=audit(1.0:1): a0=\"x\"", "", log(Format::Auditd));
         check(b"label,text\n", "", log(Format::Csv));
         check(b"a;b\n", "", log(Format::Text));
         check(b"a;b\n", "a.CSV", log(Format::Csv));
         check(b"\xFF\xFE{\0}\0", "", log(Format::Ndjson));
         check(&[0; 100], "", Content::Unknown);
-        check(
-            b"\x7FELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3E\0\x01\0\0\0",
-            "",
-            Content::Unknown,
-        );
+        check(b"\x7FELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0\x3E\0\x01\0\0\0", "", Content::Unknown);
         check("naïve café\n".as_bytes(), "", log(Format::Text));
     }
 

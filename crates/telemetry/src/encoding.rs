@@ -20,16 +20,10 @@ pub(crate) fn encoding_of(prefix: &[u8]) -> Encoding {
     match prefix {
         [0xEF, 0xBB, 0xBF, ..] => return Encoding::Utf8 { mark: 3 },
         [0xFF, 0xFE, ..] => {
-            return Encoding::Utf16 {
-                big_endian: false,
-                mark: 2,
-            };
+            return Encoding::Utf16 { big_endian: false, mark: 2 };
         }
         [0xFE, 0xFF, ..] => {
-            return Encoding::Utf16 {
-                big_endian: true,
-                mark: 2,
-            };
+            return Encoding::Utf16 { big_endian: true, mark: 2 };
         }
         _ => {}
     }
@@ -41,14 +35,8 @@ pub(crate) fn encoding_of(prefix: &[u8]) -> Encoding {
     let big = count(|pair| pair[0] == 0 && pair[1] != 0);
     let most = pairs - pairs / 4;
     match () {
-        () if pairs >= 4 && little >= most => Encoding::Utf16 {
-            big_endian: false,
-            mark: 0,
-        },
-        () if pairs >= 4 && big >= most => Encoding::Utf16 {
-            big_endian: true,
-            mark: 0,
-        },
+        () if pairs >= 4 && little >= most => Encoding::Utf16 { big_endian: false, mark: 0 },
+        () if pairs >= 4 && big >= most => Encoding::Utf16 { big_endian: true, mark: 0 },
         () => Encoding::Utf8 { mark: 0 },
     }
 }
@@ -66,14 +54,7 @@ pub(crate) struct Utf16Reader<R> {
 
 impl<R: Read> Utf16Reader<R> {
     pub(crate) fn new(inner: R, big_endian: bool) -> Self {
-        Self {
-            inner,
-            big_endian,
-            kept: Vec::new(),
-            decoded: Vec::new(),
-            given: 0,
-            ended: false,
-        }
+        Self { inner, big_endian, kept: Vec::new(), decoded: Vec::new(), given: 0, ended: false }
     }
 
     fn refill(&mut self) -> io::Result<()> {
@@ -81,17 +62,9 @@ impl<R: Read> Utf16Reader<R> {
         let read = self.inner.read(&mut block)?;
         self.ended = read == 0;
         self.kept.extend_from_slice(&block[..read]);
-        let mut units: Vec<u16> = self
-            .kept
-            .chunks_exact(2)
-            .map(|pair| self.unit(pair))
-            .collect();
+        let mut units: Vec<u16> = self.kept.chunks_exact(2).map(|pair| self.unit(pair)).collect();
         let mut used = units.len() * 2;
-        if !self.ended
-            && units
-                .last()
-                .is_some_and(|unit| (0xD800..0xDC00).contains(unit))
-        {
+        if !self.ended && units.last().is_some_and(|unit| (0xD800..0xDC00).contains(unit)) {
             units.pop();
             used -= 2;
         }
@@ -107,11 +80,7 @@ impl<R: Read> Utf16Reader<R> {
 
     fn unit(&self, pair: &[u8]) -> u16 {
         let pair = [pair[0], pair[1]];
-        if self.big_endian {
-            u16::from_be_bytes(pair)
-        } else {
-            u16::from_le_bytes(pair)
-        }
+        if self.big_endian { u16::from_be_bytes(pair) } else { u16::from_le_bytes(pair) }
     }
 }
 
@@ -149,25 +118,12 @@ mod tests {
     fn utf16_is_decoded_however_it_is_split() {
         let text = "zażółć gęślą 𝄞 reg save";
         for big_endian in [false, true] {
-            let bytes: Vec<u8> = text
-                .encode_utf16()
-                .flat_map(|unit| {
-                    if big_endian {
-                        unit.to_be_bytes()
-                    } else {
-                        unit.to_le_bytes()
-                    }
-                })
-                .collect();
+            let bytes: Vec<u8> = text.encode_utf16().flat_map(|unit| if big_endian { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect();
             let mut decoded = String::new();
-            Utf16Reader::new(Trickle(&bytes), big_endian)
-                .read_to_string(&mut decoded)
-                .unwrap();
+            Utf16Reader::new(Trickle(&bytes), big_endian).read_to_string(&mut decoded).unwrap();
             assert_eq!(decoded, text);
             decoded.clear();
-            Utf16Reader::new(&bytes[..], big_endian)
-                .read_to_string(&mut decoded)
-                .unwrap();
+            Utf16Reader::new(&bytes[..], big_endian).read_to_string(&mut decoded).unwrap();
             assert_eq!(decoded, text);
         }
     }
@@ -175,9 +131,7 @@ mod tests {
     #[test]
     fn broken_utf16_is_replaced() {
         let mut decoded = String::new();
-        Utf16Reader::new(&b"a\0\x00\xD8b\0c"[..], false)
-            .read_to_string(&mut decoded)
-            .unwrap();
+        Utf16Reader::new(&b"a\0\x00\xD8b\0c"[..], false).read_to_string(&mut decoded).unwrap();
         assert_eq!(decoded, "a\u{FFFD}b\u{FFFD}");
     }
 
@@ -186,34 +140,10 @@ mod tests {
         let check = |bytes: &[u8], wanted| assert_eq!(encoding_of(bytes), wanted, "{bytes:?}");
         check(b"", Encoding::Utf8 { mark: 0 });
         check(b"\xEF\xBB\xBFa", Encoding::Utf8 { mark: 3 });
-        check(
-            b"\xFF\xFEa\0",
-            Encoding::Utf16 {
-                big_endian: false,
-                mark: 2,
-            },
-        );
-        check(
-            b"\xFE\xFF\0a",
-            Encoding::Utf16 {
-                big_endian: true,
-                mark: 2,
-            },
-        );
-        check(
-            b"w\0h\0o\0a\0m\0i\0",
-            Encoding::Utf16 {
-                big_endian: false,
-                mark: 0,
-            },
-        );
-        check(
-            b"\0w\0h\0o\0a\0m\0i",
-            Encoding::Utf16 {
-                big_endian: true,
-                mark: 0,
-            },
-        );
+        check(b"\xFF\xFEa\0", Encoding::Utf16 { big_endian: false, mark: 2 });
+        check(b"\xFE\xFF\0a", Encoding::Utf16 { big_endian: true, mark: 2 });
+        check(b"w\0h\0o\0a\0m\0i\0", Encoding::Utf16 { big_endian: false, mark: 0 });
+        check(b"\0w\0h\0o\0a\0m\0i", Encoding::Utf16 { big_endian: true, mark: 0 });
         check(b"net user\0", Encoding::Utf8 { mark: 0 });
         check(&[0; 64], Encoding::Utf8 { mark: 0 });
     }

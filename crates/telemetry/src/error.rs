@@ -20,27 +20,13 @@ pub struct ReadError {
 
 impl ReadError {
     /// An error in one record, after which the file goes on.
-    pub(crate) fn in_record(
-        file: &Option<Arc<str>>,
-        record: Option<u64>,
-        kind: ReadErrorKind,
-    ) -> Self {
-        Self {
-            file: file.clone(),
-            record,
-            kind,
-            fatal: false,
-        }
+    pub(crate) fn in_record(file: &Option<Arc<str>>, record: Option<u64>, kind: ReadErrorKind) -> Self {
+        Self { file: file.clone(), record, kind, fatal: false }
     }
 
     /// An error that ends the file.
     pub(crate) fn in_file(file: &Option<Arc<str>>, kind: ReadErrorKind) -> Self {
-        Self {
-            file: file.clone(),
-            record: None,
-            kind,
-            fatal: true,
-        }
+        Self { file: file.clone(), record: None, kind, fatal: true }
     }
 
     /// True where nothing further is read from the file (other files go on).
@@ -60,9 +46,7 @@ pub enum ReadErrorKind {
     #[error("can't be read: {0}")]
     Io(#[source] io::Error),
     /// The content is no known log format.
-    #[error(
-        "not a log file that attackline knows (text, NDJSON, CSV, EVTX, Windows JSON, auditd, or .gz or .zip of these)"
-    )]
+    #[error("not a log file that attackline knows (text, NDJSON, CSV, EVTX, Windows JSON, auditd, or .gz or .zip of these)")]
     UnknownFormat,
     /// A row is not a JSON object.
     #[error("not a JSON object: {0}")]
@@ -124,18 +108,9 @@ mod tests {
     fn messages_name_file_and_record() {
         let file = Some(Arc::from("a.log"));
         let kind = || ReadErrorKind::MissingField("text".into());
-        assert_eq!(
-            ReadError::in_record(&file, Some(3), kind()).to_string(),
-            "a.log: record 3: no field \"text\""
-        );
-        assert_eq!(
-            ReadError::in_record(&None, Some(3), kind()).to_string(),
-            "record 3: no field \"text\""
-        );
-        assert_eq!(
-            ReadError::in_file(&file, ReadErrorKind::NotFound).to_string(),
-            "a.log: no such file or folder"
-        );
+        assert_eq!(ReadError::in_record(&file, Some(3), kind()).to_string(), "a.log: record 3: no field \"text\"");
+        assert_eq!(ReadError::in_record(&None, Some(3), kind()).to_string(), "record 3: no field \"text\"");
+        assert_eq!(ReadError::in_file(&file, ReadErrorKind::NotFound).to_string(), "a.log: no such file or folder");
     }
 
     #[test]

@@ -43,30 +43,11 @@ impl EventQueue {
             Mapped::Skip => self.skipped += 1,
             Mapped::Incomplete(field) => {
                 let kind = ReadErrorKind::MissingField(field.to_owned());
-                self.ready
-                    .push_back(Err(context.record_error(record, kind)));
+                self.ready.push_back(Err(context.record_error(record, kind)));
             }
             Mapped::Text(text, event) => self.push_line(context, record, text, event, false),
-            Mapped::Part {
-                block,
-                number,
-                total,
-                text,
-                event,
-            } => {
-                self.push_part(
-                    context,
-                    ScriptBlock {
-                        id: block,
-                        total,
-                        record,
-                        event,
-                        parts: BTreeMap::new(),
-                        bytes: 0,
-                    },
-                    number,
-                    text,
-                );
+            Mapped::Part { block, number, total, text, event } => {
+                self.push_part(context, ScriptBlock { id: block, total, record, event, parts: BTreeMap::new(), bytes: 0 }, number, text);
             }
         }
     }
@@ -118,21 +99,8 @@ impl EventQueue {
         self.push_line(context, block.record, text, block.event, missing);
     }
 
-    fn push_line(
-        &mut self,
-        context: &Context,
-        record: u64,
-        mut text: String,
-        event: Event,
-        cut: bool,
-    ) {
+    fn push_line(&mut self, context: &Context, record: u64, mut text: String, event: Event, cut: bool) {
         let cut = tidy(&mut text, context.options.max_line_bytes) || cut;
-        self.ready.push_back(Ok(LogLine {
-            text,
-            source: context.source(record),
-            event,
-            input: None,
-            cut,
-        }));
+        self.ready.push_back(Ok(LogLine { text, source: context.source(record), event, input: None, cut }));
     }
 }

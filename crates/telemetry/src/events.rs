@@ -13,13 +13,7 @@ pub(crate) enum Mapped {
     /// A process was made, or a whole script block ran.
     Text(String, Event),
     /// One part of a script block.
-    Part {
-        block: String,
-        number: u64,
-        total: u64,
-        text: String,
-        event: Event,
-    },
+    Part { block: String, number: u64, total: u64, text: String, event: Event },
     /// The right kind of event without its text.
     Incomplete(&'static str),
     /// Any other event.
@@ -57,9 +51,7 @@ pub(crate) fn is_windows_event(row: &Object) -> bool {
 }
 
 fn process(fields: &Fields<'_>, event: Event) -> Mapped {
-    let text = fields
-        .data(&["CommandLine", "ProcessCommandLine"])
-        .or_else(|| fields.path(&["process.command_line"]));
+    let text = fields.data(&["CommandLine", "ProcessCommandLine"]).or_else(|| fields.path(&["process.command_line"]));
     match text.or_else(|| event.image.clone()) {
         Some(text) => Mapped::Text(text, event),
         None => Mapped::Incomplete("CommandLine"),
@@ -67,31 +59,16 @@ fn process(fields: &Fields<'_>, event: Event) -> Mapped {
 }
 
 fn script_block(fields: &Fields<'_>, event: Event) -> Mapped {
-    let text = fields
-        .data(&["ScriptBlockText"])
-        .or_else(|| fields.path(&["powershell.file.script_block_text"]));
+    let text = fields.data(&["ScriptBlockText"]).or_else(|| fields.path(&["powershell.file.script_block_text"]));
     let Some(text) = text else {
         return Mapped::Incomplete("ScriptBlockText");
     };
-    let number = |names: &[&str], path| {
-        fields
-            .data(names)
-            .or_else(|| fields.path(&[path]))
-            .and_then(|text| text.parse::<u64>().ok())
-    };
+    let number = |names: &[&str], path| fields.data(names).or_else(|| fields.path(&[path])).and_then(|text| text.parse::<u64>().ok());
     let part = number(&["MessageNumber"], "powershell.sequence");
     let total = number(&["MessageTotal"], "powershell.total");
-    let block = fields
-        .data(&["ScriptBlockId"])
-        .or_else(|| fields.path(&["powershell.file.script_block_id"]));
+    let block = fields.data(&["ScriptBlockId"]).or_else(|| fields.path(&["powershell.file.script_block_id"]));
     match (block, part, total) {
-        (Some(block), Some(number), Some(total)) if total > 1 => Mapped::Part {
-            block,
-            number,
-            total,
-            text,
-            event,
-        },
+        (Some(block), Some(number), Some(total)) if total > 1 => Mapped::Part { block, number, total, text, event },
         _ => Mapped::Text(text, event),
     }
 }
@@ -107,47 +84,27 @@ struct Fields<'a> {
 impl<'a> Fields<'a> {
     fn of(row: &'a Object) -> Self {
         let object = |path| member(row, path).and_then(Value::as_object);
-        let data = object("Event.EventData")
-            .or_else(|| object("winlog.event_data"))
-            .or_else(|| object("EventData"))
-            .unwrap_or(row);
-        Self {
-            row,
-            data,
-            system: object("Event.System"),
-        }
+        let data = object("Event.EventData").or_else(|| object("winlog.event_data")).or_else(|| object("EventData")).unwrap_or(row);
+        Self { row, data, system: object("Event.System") }
     }
 
     /// The first of these event data.
     fn data(&self, names: &[&str]) -> Option<String> {
-        names
-            .iter()
-            .find_map(|name| self.data.get(*name).and_then(scalar))
+        names.iter().find_map(|name| self.data.get(*name).and_then(scalar))
     }
 
     /// The first of these members of the row.
     fn path(&self, paths: &[&str]) -> Option<String> {
-        paths
-            .iter()
-            .find_map(|path| member(self.row, path).and_then(scalar))
+        paths.iter().find_map(|path| member(self.row, path).and_then(scalar))
     }
 
     /// The first of these members of an EVTX event's `System` part.
     fn system(&self, path: &str) -> Option<String> {
-        self.system
-            .and_then(|system| member(system, path))
-            .and_then(scalar)
+        self.system.and_then(|system| member(system, path)).and_then(scalar)
     }
 
     fn provider(&self) -> Option<String> {
-        self.system("Provider.#attributes.Name").or_else(|| {
-            self.path(&[
-                "winlog.provider_name",
-                "SourceName",
-                "ProviderName",
-                "event.provider",
-            ])
-        })
+        self.system("Provider.#attributes.Name").or_else(|| self.path(&["winlog.provider_name", "SourceName", "ProviderName", "event.provider"]))
     }
 
     fn is_ecs_process_start(&self) -> bool {
@@ -157,8 +114,7 @@ impl<'a> Fields<'a> {
                 value => value.as_str() == Some(word),
             })
         };
-        member(self.row, "process.command_line").is_some()
-            && says("event.type", "start").unwrap_or(true)
+        member(self.row, "process.command_line").is_some() && says("event.type", "start").unwrap_or(true)
     }
 
     fn event(&self) -> Event {
@@ -166,47 +122,26 @@ impl<'a> Fields<'a> {
             .system("EventID")
             .or_else(|| self.path(&["EventID", "winlog.event_id", "event.code", "event_id"]))
             .and_then(|text| text.parse().ok());
-        let image = self
-            .data(&["Image", "NewProcessName"])
-            .or_else(|| self.path(&["process.executable", "process.name"]));
-        let parent_image = self
-            .data(&["ParentImage", "ParentProcessName"])
-            .or_else(|| self.path(&["process.parent.executable", "process.parent.name"]));
-        let parent = self
-            .data(&["ParentCommandLine"])
-            .or_else(|| self.path(&["process.parent.command_line"]))
-            .or_else(|| parent_image.clone());
+        let image = self.data(&["Image", "NewProcessName"]).or_else(|| self.path(&["process.executable", "process.name"]));
+        let parent_image =
+            self.data(&["ParentImage", "ParentProcessName"]).or_else(|| self.path(&["process.parent.executable", "process.parent.name"]));
+        let parent = self.data(&["ParentCommandLine"]).or_else(|| self.path(&["process.parent.command_line"])).or_else(|| parent_image.clone());
         Event {
             timestamp: self.timestamp(),
-            host: self.system("Computer").or_else(|| {
-                self.path(&[
-                    "Hostname",
-                    "winlog.computer_name",
-                    "host.name",
-                    "Computer",
-                    "host.hostname",
-                ])
-            }),
+            host: self.system("Computer").or_else(|| self.path(&["Hostname", "winlog.computer_name", "host.name", "Computer", "host.hostname"])),
             user: self.user(),
             image,
             parent,
             parent_image,
             event_id,
-            channel: self
-                .system("Channel")
-                .or_else(|| self.path(&["Channel", "winlog.channel"])),
+            channel: self.system("Channel").or_else(|| self.path(&["Channel", "winlog.channel"])),
         }
     }
 
     /// Times whose zone is known come first: NXLog's `EventTime` is in the host's own.
     fn timestamp(&self) -> Option<String> {
-        let sysmon = || {
-            self.data(&["UtcTime"])
-                .map(|time| format!("{}Z", time.replacen(' ', "T", 1)))
-        };
-        self.system("TimeCreated.#attributes.SystemTime")
-            .or_else(sysmon)
-            .or_else(|| self.path(&["@timestamp", "TimeCreated", "EventTime"]))
+        let sysmon = || self.data(&["UtcTime"]).map(|time| format!("{}Z", time.replacen(' ', "T", 1)));
+        self.system("TimeCreated.#attributes.SystemTime").or_else(sysmon).or_else(|| self.path(&["@timestamp", "TimeCreated", "EventTime"]))
     }
 
     fn user(&self) -> Option<String> {
@@ -215,18 +150,8 @@ impl<'a> Fields<'a> {
             (None, name) => Some(name),
         };
         self.data(&["User"])
-            .or_else(|| {
-                with_domain(
-                    self.data(&["SubjectUserName"]),
-                    self.data(&["SubjectDomainName"]),
-                )
-            })
-            .or_else(|| {
-                with_domain(
-                    self.path(&["user.name", "winlog.user.name"]),
-                    self.path(&["user.domain", "winlog.user.domain"]),
-                )
-            })
+            .or_else(|| with_domain(self.data(&["SubjectUserName"]), self.data(&["SubjectDomainName"])))
+            .or_else(|| with_domain(self.path(&["user.name", "winlog.user.name"]), self.path(&["user.domain", "winlog.user.domain"])))
             .or_else(|| with_domain(self.path(&["AccountName"]), self.path(&["Domain"])))
             .or_else(|| self.system("Security.#attributes.UserID"))
     }
@@ -243,36 +168,12 @@ mod tests {
 
     /// Checks the text and `timestamp|host|user|image|parent|parent_image|id|channel`.
     fn check(row: &str, wanted_text: &str, wanted_event: &str) {
-        let Mapped::Text(text, event) = map(row) else {
-            panic!("{row} gives {:?}", map(row))
-        };
+        let Mapped::Text(text, event) = map(row) else { panic!("{row} gives {:?}", map(row)) };
         let id = event.event_id.map(|id| id.to_string());
-        let Event {
-            timestamp,
-            host,
-            user,
-            image,
-            parent,
-            parent_image,
-            channel,
-            ..
-        } = event;
-        let fields = [
-            timestamp,
-            host,
-            user,
-            image,
-            parent,
-            parent_image,
-            id,
-            channel,
-        ];
+        let Event { timestamp, host, user, image, parent, parent_image, channel, .. } = event;
+        let fields = [timestamp, host, user, image, parent, parent_image, id, channel];
         let shown: Vec<String> = fields.into_iter().map(Option::unwrap_or_default).collect();
-        assert_eq!(
-            (text.as_str(), shown.join("|").as_str()),
-            (wanted_text, wanted_event),
-            "{row}"
-        );
+        assert_eq!((text.as_str(), shown.join("|").as_str()), (wanted_text, wanted_event), "{row}");
     }
 
     #[test]
@@ -315,26 +216,13 @@ mod tests {
         ] {
             assert_eq!(map(row), Mapped::Skip, "{row}");
         }
-        assert_eq!(
-            map(r#"{"EventID":4688}"#),
-            Mapped::Incomplete("CommandLine")
-        );
-        assert_eq!(
-            map(r#"{"EventID":4104}"#),
-            Mapped::Incomplete("ScriptBlockText")
-        );
+        assert_eq!(map(r#"{"EventID":4688}"#), Mapped::Incomplete("CommandLine"));
+        assert_eq!(map(r#"{"EventID":4104}"#), Mapped::Incomplete("ScriptBlockText"));
     }
 
     #[test]
     fn parts_of_a_script_block_are_told_apart() {
         let row = r#"{"EventID":4104,"ScriptBlockText":"a","ScriptBlockId":"b","MessageNumber":2,"MessageTotal":"3"}"#;
-        assert!(matches!(
-            map(row),
-            Mapped::Part {
-                number: 2,
-                total: 3,
-                ..
-            }
-        ));
+        assert!(matches!(map(row), Mapped::Part { number: 2, total: 3, .. }));
     }
 }

@@ -28,14 +28,7 @@ pub(crate) struct EvtxReader<R> {
 impl<R: Read> EvtxReader<R> {
     pub(crate) fn new(reader: R, context: Context) -> Self {
         let settings = Arc::new(ParserSettings::new().num_threads(1));
-        Self {
-            reader,
-            context,
-            queue: EventQueue::default(),
-            settings,
-            chunk: None,
-            ended: false,
-        }
+        Self { reader, context, queue: EventQueue::default(), settings, chunk: None, ended: false }
     }
 
     /// Reads the next chunk into the queue.
@@ -83,15 +76,10 @@ impl<R: Read> EvtxReader<R> {
                 Ok((id, Value::Object(row))) => self.queue.push_event(&self.context, id, &row),
                 Ok((id, _)) => {
                     let kind = ReadErrorKind::Evtx("the record holds no event".to_owned());
-                    self.queue
-                        .push_error(Err(self.context.record_error(id, kind)));
+                    self.queue.push_error(Err(self.context.record_error(id, kind)));
                 }
                 Err(error) => {
-                    let error = crate::ReadError::in_record(
-                        &self.context.file,
-                        None,
-                        ReadErrorKind::Evtx(format!("chunk {number}: {error}")),
-                    );
+                    let error = crate::ReadError::in_record(&self.context.file, None, ReadErrorKind::Evtx(format!("chunk {number}: {error}")));
                     self.queue.push_error(Err(error));
                 }
             }
@@ -100,8 +88,7 @@ impl<R: Read> EvtxReader<R> {
 
     /// Reports damage that the file goes on after.
     fn damage(&mut self, what: String) {
-        let error =
-            crate::ReadError::in_record(&self.context.file, None, ReadErrorKind::Evtx(what));
+        let error = crate::ReadError::in_record(&self.context.file, None, ReadErrorKind::Evtx(what));
         self.queue.push_error(Err(error));
     }
 
@@ -155,12 +142,6 @@ mod tests {
         check("ElfFile\0", &[]);
         let mut torn = "ElfFile\0".to_owned();
         torn.push_str(&" ".repeat(4096 - 8 + 100));
-        check(
-            &torn,
-            &[
-                "! damaged event log: chunk 0: Failed to parse chunk header",
-                "! damaged event log: the file ends within chunk 0",
-            ],
-        );
+        check(&torn, &["! damaged event log: chunk 0: Failed to parse chunk header", "! damaged event log: the file ends within chunk 0"]);
     }
 }

@@ -33,11 +33,7 @@ pub enum InputPath {
 
 impl From<PathBuf> for InputPath {
     fn from(path: PathBuf) -> Self {
-        if path.as_os_str() == "-" {
-            Self::Stdin
-        } else {
-            Self::Path(path)
-        }
+        if path.as_os_str() == "-" { Self::Stdin } else { Self::Path(path) }
     }
 }
 
@@ -77,32 +73,15 @@ enum Work {
     Input(InputPath),
     Folder(Box<walkdir::IntoIter>),
     File(PathBuf),
-    Stream {
-        name: Option<Arc<str>>,
-        stream: Stream,
-        depth: usize,
-    },
-    Zip {
-        name: Option<Arc<str>>,
-        source: ZipSource,
-        entries: std::vec::IntoIter<ZipEntry>,
-        depth: usize,
-    },
+    Stream { name: Option<Arc<str>>, stream: Stream, depth: usize },
+    Zip { name: Option<Arc<str>>, source: ZipSource, entries: std::vec::IntoIter<ZipEntry>, depth: usize },
     Failed(ReadError),
 }
 
 /// Reads one stream, such as a request's body, as [`Inputs`] reads the standard input.
-pub fn read_stream(
-    stream: impl Read + Send + 'static,
-    name: Option<&str>,
-    options: ReadOptions,
-) -> Inputs {
+pub fn read_stream(stream: impl Read + Send + 'static, name: Option<&str>, options: ReadOptions) -> Inputs {
     let mut inputs = Inputs::new(Vec::new(), options);
-    inputs.work.push(Work::Stream {
-        name: name.map(Arc::from),
-        stream: Box::new(stream),
-        depth: 0,
-    });
+    inputs.work.push(Work::Stream { name: name.map(Arc::from), stream: Box::new(stream), depth: 0 });
     inputs
 }
 
@@ -110,12 +89,7 @@ impl Inputs {
     /// Reads `paths` in the order given; folders in the order of their names' bytes.
     pub fn new(paths: Vec<InputPath>, options: ReadOptions) -> Self {
         let work = paths.into_iter().rev().map(Work::Input).collect();
-        Self {
-            options: Arc::new(options),
-            work,
-            reader: None,
-            counts: Counts::default(),
-        }
+        Self { options: Arc::new(options), work, reader: None, counts: Counts::default() }
     }
 
     /// How much was read so far.
@@ -151,29 +125,16 @@ impl Inputs {
             }
             Work::Folder(folder) => self.walk(folder),
             Work::File(path) => self.begin_file(path),
-            Work::Stream {
-                name,
-                stream,
-                depth,
-            } => self.begin_stream(name, stream, None, depth),
-            Work::Zip {
-                name,
-                source,
-                entries,
-                depth,
-            } => self.next_entry(name, source, entries, depth),
+            Work::Stream { name, stream, depth } => self.begin_stream(name, stream, None, depth),
+            Work::Zip { name, source, entries, depth } => self.next_entry(name, source, entries, depth),
             Work::Failed(error) => Err(error),
         }
     }
 
     fn begin_path(&mut self, path: PathBuf) -> Result<(), ReadError> {
-        let metadata: Metadata =
-            std::fs::metadata(&path).map_err(|error| path_error(&path, error))?;
+        let metadata: Metadata = std::fs::metadata(&path).map_err(|error| path_error(&path, error))?;
         if metadata.is_dir() {
-            let folder = WalkDir::new(path)
-                .follow_links(true)
-                .sort_by_file_name()
-                .into_iter();
+            let folder = WalkDir::new(path).follow_links(true).sort_by_file_name().into_iter();
             self.work.push(Work::Folder(Box::new(folder)));
             return Ok(());
         }
@@ -210,13 +171,7 @@ impl Inputs {
         self.begin_stream(name, Box::new(file), seekable.then_some(path), 0)
     }
 
-    fn begin_stream(
-        &mut self,
-        name: Option<Arc<str>>,
-        mut stream: Stream,
-        path: Option<PathBuf>,
-        depth: usize,
-    ) -> Result<(), ReadError> {
+    fn begin_stream(&mut self, name: Option<Arc<str>>, mut stream: Stream, path: Option<PathBuf>, depth: usize) -> Result<(), ReadError> {
         let fail = |kind| Err(ReadError::in_file(&name, kind));
         let prefix = match read_prefix(&mut stream) {
             Ok(prefix) => prefix,
@@ -227,17 +182,11 @@ impl Inputs {
         };
         let content = match (archive(&prefix), self.options.format) {
             (None, Some(format)) if !prefix.is_empty() => Content::Log(format),
-            _ => detect(
-                &prefix,
-                name.as_deref().unwrap_or_default(),
-                self.options.field.as_deref(),
-            ),
+            _ => detect(&prefix, name.as_deref().unwrap_or_default(), self.options.field.as_deref()),
         };
         let is_archive = matches!(content, Content::Gzip | Content::Zip);
         if is_archive && depth >= MAX_DEPTH {
-            return fail(ReadErrorKind::Archive(
-                "too many archives inside each other".to_owned(),
-            ));
+            return fail(ReadErrorKind::Archive("too many archives inside each other".to_owned()));
         }
         if !is_archive {
             self.counts.files += 1;
@@ -248,44 +197,24 @@ impl Inputs {
             Content::Unknown => return fail(ReadErrorKind::UnknownFormat),
             Content::Gzip => {
                 let stream = gunzip(whole, &self.options);
-                self.work.push(Work::Stream {
-                    name,
-                    stream,
-                    depth: depth + 1,
-                });
+                self.work.push(Work::Stream { name, stream, depth: depth + 1 });
             }
             Content::Zip => self.begin_zip(name, whole, path, depth)?,
             Content::Log(format) => {
-                let context = Context {
-                    file: name,
-                    options: self.options.clone(),
-                };
+                let context = Context { file: name, options: self.options.clone() };
                 self.reader = Some(open(format, &prefix, whole, context));
             }
         }
         Ok(())
     }
 
-    fn begin_zip(
-        &mut self,
-        name: Option<Arc<str>>,
-        stream: Stream,
-        path: Option<PathBuf>,
-        depth: usize,
-    ) -> Result<(), ReadError> {
+    fn begin_zip(&mut self, name: Option<Arc<str>>, stream: Stream, path: Option<PathBuf>, depth: usize) -> Result<(), ReadError> {
         let source = match path {
             Some(path) => ZipSource::File(path),
-            None => ZipSource::hold(stream, &self.options)
-                .map_err(|error| ReadError::in_file(&name, ReadErrorKind::Io(error)))?,
+            None => ZipSource::hold(stream, &self.options).map_err(|error| ReadError::in_file(&name, ReadErrorKind::Io(error)))?,
         };
-        let entries = zip_entries(&source)
-            .map_err(|why| ReadError::in_file(&name, ReadErrorKind::Archive(why)))?;
-        self.work.push(Work::Zip {
-            name,
-            source,
-            entries: entries.into_iter(),
-            depth: depth + 1,
-        });
+        let entries = zip_entries(&source).map_err(|why| ReadError::in_file(&name, ReadErrorKind::Archive(why)))?;
+        self.work.push(Work::Zip { name, source, entries: entries.into_iter(), depth: depth + 1 });
         Ok(())
     }
 
@@ -304,18 +233,9 @@ impl Inputs {
             None => Arc::from(entry.name.as_str()),
         });
         let stream = unzip(&source, &entry, &self.options);
-        self.work.push(Work::Zip {
-            name,
-            source,
-            entries,
-            depth,
-        });
+        self.work.push(Work::Zip { name, source, entries, depth });
         self.work.push(match stream {
-            Ok(stream) => Work::Stream {
-                name: full,
-                stream,
-                depth,
-            },
+            Ok(stream) => Work::Stream { name: full, stream, depth },
             Err(error) => Work::Failed(ReadError::in_file(&full, ReadErrorKind::Io(error))),
         });
         Ok(())
@@ -369,12 +289,7 @@ fn read_prefix(stream: &mut Stream) -> io::Result<Vec<u8>> {
     Ok(prefix)
 }
 
-fn open(
-    format: Format,
-    prefix: &[u8],
-    mut stream: Stream,
-    context: Context,
-) -> Box<dyn LineReader> {
+fn open(format: Format, prefix: &[u8], mut stream: Stream, context: Context) -> Box<dyn LineReader> {
     if format == Format::Evtx {
         return Box::new(EvtxReader::new(BufReader::new(stream), context));
     }
@@ -383,16 +298,10 @@ fn open(
     // The mark is within the prefix, which is in memory.
     let mut skipped = [0; 3];
     let skipped = stream.read_exact(&mut skipped[..mark]);
-    debug_assert!(
-        skipped.is_ok(),
-        "the byte order mark was seen in the prefix"
-    );
+    debug_assert!(skipped.is_ok(), "the byte order mark was seen in the prefix");
     let text: Box<dyn BufRead + Send> = match encoding {
         Encoding::Utf8 { .. } => Box::new(BufReader::with_capacity(PREFIX_BYTES, stream)),
-        Encoding::Utf16 { big_endian, .. } => Box::new(BufReader::new(Utf16Reader::new(
-            BufReader::new(stream),
-            big_endian,
-        ))),
+        Encoding::Utf16 { big_endian, .. } => Box::new(BufReader::new(Utf16Reader::new(BufReader::new(stream), big_endian))),
     };
     match format {
         Format::Text | Format::Evtx => Box::new(TextReader::new(text, context)),

@@ -7,11 +7,10 @@ pub(crate) fn member<'a>(map: &'a Map<String, Value>, path: &str) -> Option<&'a 
     if let Some(value) = map.get(path) {
         return Some(value);
     }
-    path.match_indices('.')
-        .find_map(|(at, _)| match map.get(&path[..at]) {
-            Some(Value::Object(inner)) => member(inner, &path[at + 1..]),
-            _ => None,
-        })
+    path.match_indices('.').find_map(|(at, _)| match map.get(&path[..at]) {
+        Some(Value::Object(inner)) => member(inner, &path[at + 1..]),
+        _ => None,
+    })
 }
 
 /// Takes the member at a dotted path out of the object.
@@ -19,11 +18,10 @@ pub(crate) fn take_member(map: &mut Map<String, Value>, path: &str) -> Option<Va
     if let Some(value) = map.shift_remove(path) {
         return Some(value);
     }
-    path.match_indices('.')
-        .find_map(|(at, _)| match map.get_mut(&path[..at]) {
-            Some(Value::Object(inner)) => take_member(inner, &path[at + 1..]),
-            _ => None,
-        })
+    path.match_indices('.').find_map(|(at, _)| match map.get_mut(&path[..at]) {
+        Some(Value::Object(inner)) => take_member(inner, &path[at + 1..]),
+        _ => None,
+    })
 }
 
 /// A value as text, if it is one that has a text: logs write numbers with and without quotes. `-` and empty mean nothing there.
@@ -50,11 +48,7 @@ mod tests {
         let mut map: Map<String, Value> = serde_json::from_str(row).unwrap();
         for (path, wanted) in [("a.b.c", 1), ("a.x.y", 2), ("p.q.r", 3), ("s.t", 4)] {
             assert_eq!(member(&map, path), Some(&Value::from(wanted)), "{path}");
-            assert_eq!(
-                take_member(&mut map, path),
-                Some(Value::from(wanted)),
-                "{path}"
-            );
+            assert_eq!(take_member(&mut map, path), Some(Value::from(wanted)), "{path}");
             assert_eq!(member(&map, path), None, "{path}");
         }
         assert_eq!(member(&map, "a.b.c.d"), None);

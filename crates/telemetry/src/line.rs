@@ -77,11 +77,7 @@ mod tests {
     fn tidy_cuts_between_characters() {
         let check = |text: &str, limit, wanted: &str, cut| {
             let mut tidied = text.to_owned();
-            assert_eq!(
-                (tidy(&mut tidied, limit), tidied.as_str()),
-                (cut, wanted),
-                "{text:?} {limit}"
-            );
+            assert_eq!((tidy(&mut tidied, limit), tidied.as_str()), (cut, wanted), "{text:?} {limit}");
         };
         check("abc", 3, "abc", false);
         check("abcd", 3, "abc", true);
@@ -93,12 +89,6 @@ mod tests {
     #[test]
     fn an_event_is_empty_until_something_is_known() {
         assert!(Event::default().is_empty());
-        assert!(
-            !Event {
-                event_id: Some(1),
-                ..Event::default()
-            }
-            .is_empty()
-        );
+        assert!(!Event { event_id: Some(1), ..Event::default() }.is_empty());
     }
 }

@@ -18,9 +18,7 @@ impl RawLine {
     }
 
     fn is_blank(&self) -> bool {
-        self.bytes
-            .iter()
-            .all(|byte| byte.is_ascii_whitespace() || *byte == 0)
+        self.bytes.iter().all(|byte| byte.is_ascii_whitespace() || *byte == 0)
     }
 }
 
@@ -34,12 +32,7 @@ pub(crate) struct Lines<R> {
 
 impl<R: BufRead> Lines<R> {
     pub(crate) fn new(reader: R, limit: usize) -> Self {
-        Self {
-            reader,
-            limit,
-            number: 0,
-            ended: false,
-        }
+        Self { reader, limit, number: 0, ended: false }
     }
 
     /// The next line that isn't blank. After an error there are no more.
@@ -61,11 +54,7 @@ impl<R: BufRead> Lines<R> {
     }
 
     fn read_line(&mut self) -> io::Result<Option<RawLine>> {
-        let mut line = RawLine {
-            bytes: Vec::new(),
-            number: self.number + 1,
-            cut: false,
-        };
+        let mut line = RawLine { bytes: Vec::new(), number: self.number + 1, cut: false };
         let mut any = false;
         loop {
             let buffer = match self.reader.fill_buf() {
@@ -101,8 +90,7 @@ impl<R: BufRead> Lines<R> {
             line.cut = true;
         }
         if line.cut {
-            line.bytes
-                .truncate(whole_characters(&line.bytes, self.limit));
+            line.bytes.truncate(whole_characters(&line.bytes, self.limit));
         }
         Ok(Some(line))
     }
@@ -113,10 +101,7 @@ fn whole_characters(bytes: &[u8], limit: usize) -> usize {
     let limit = limit.min(bytes.len());
     let is_continuation = |at: usize| bytes.get(at).is_some_and(|byte| byte & 0xC0 == 0x80);
     // A character has at most three continuation bytes; a longer run is no UTF-8 and is cut anywhere.
-    (0..=3)
-        .filter_map(|back| limit.checked_sub(back))
-        .find(|at| !is_continuation(*at))
-        .unwrap_or(limit)
+    (0..=3).filter_map(|back| limit.checked_sub(back)).find(|at| !is_continuation(*at)).unwrap_or(limit)
 }
 
 #[cfg(test)]
@@ -133,10 +118,7 @@ mod tests {
                 let line = line.unwrap();
                 found.push((line.number, line.text(), line.cut));
             }
-            let found: Vec<_> = found
-                .iter()
-                .map(|(number, text, cut)| (*number, text.as_str(), *cut))
-                .collect();
+            let found: Vec<_> = found.iter().map(|(number, text, cut)| (*number, text.as_str(), *cut)).collect();
             assert_eq!(found, wanted, "{input:?} in blocks of {capacity}");
         }
     }

@@ -20,20 +20,12 @@ pub(crate) struct NdjsonReader<R> {
 
 impl<R: BufRead> NdjsonReader<R> {
     pub(crate) fn new(reader: R, context: Context) -> Self {
-        Self {
-            lines: Lines::new(reader, context.options.max_record_bytes),
-            context,
-        }
+        Self { lines: Lines::new(reader, context.options.max_record_bytes), context }
     }
 
     fn row(&self, line: &RawLine) -> Item {
         let mut row = parse_object(&self.context, line)?;
-        let field = self
-            .context
-            .options
-            .field
-            .as_deref()
-            .unwrap_or(DEFAULT_FIELD);
+        let field = self.context.options.field.as_deref().unwrap_or(DEFAULT_FIELD);
         let fail = |kind| Err(self.context.record_error(line.number, kind));
         let mut text = match take_member(&mut row, field) {
             Some(Value::String(text)) => text,
@@ -42,26 +34,15 @@ impl<R: BufRead> NdjsonReader<R> {
         };
         let cut = tidy(&mut text, self.context.options.max_line_bytes);
         let input = (!row.is_empty()).then_some(row);
-        Ok(LogLine {
-            text,
-            source: self.context.source(line.number),
-            event: Event::default(),
-            input,
-            cut,
-        })
+        Ok(LogLine { text, source: self.context.source(line.number), event: Event::default(), input, cut })
     }
 }
 
 /// Parses a line that has to be a JSON object.
-pub(crate) fn parse_object(
-    context: &Context,
-    line: &RawLine,
-) -> Result<Map<String, Value>, ReadError> {
+pub(crate) fn parse_object(context: &Context, line: &RawLine) -> Result<Map<String, Value>, ReadError> {
     let fail = |kind| Err(context.record_error(line.number, kind));
     if line.cut {
-        return fail(ReadErrorKind::TooLong {
-            limit: context.options.max_record_bytes,
-        });
+        return fail(ReadErrorKind::TooLong { limit: context.options.max_record_bytes });
     }
     match serde_json::from_str::<Value>(line.text().trim_matches('\0')) {
         Ok(Value::Object(row)) => Ok(row),
@@ -92,11 +73,7 @@ mod tests {
     #[test]
     fn rows_give_their_text_and_bad_rows_an_error() {
         let check = |field, input, wanted: &[&str]| check(Format::Ndjson, field, input, wanted, 0);
-        check(
-            None,
-            "{\"text\":\"net user\"}\n\n{\"text\":\"a\\u0000b\"}",
-            &["1 net user", "3 ab"],
-        );
+        check(None, "{\"text\":\"net user\"}\n\n{\"text\":\"a\\u0000b\"}", &["1 net user", "3 ab"]);
         check(
             None,
             "{\"a\":1}\n[1]\n{\"text\":3}\n{\"text\":\"x\"}\n",
@@ -107,24 +84,14 @@ mod tests {
                 "4 x",
             ],
         );
-        check(
-            Some("process.args"),
-            r#"{"process":{"args":"id"}}"#,
-            &["1 id"],
-        );
+        check(Some("process.args"), r#"{"process":{"args":"id"}}"#, &["1 id"]);
         check(Some("process.args"), r#"{"process.args":"id"}"#, &["1 id"]);
     }
 
     #[test]
     fn a_broken_row_is_one_error() {
         let (items, _) = read_items(Format::Ndjson, None, b"{\"text\":\"a\n{\"text\":\"b\"}\n");
-        assert!(
-            items[0]
-                .as_ref()
-                .unwrap_err()
-                .to_string()
-                .starts_with("record 1: not a JSON object: ")
-        );
+        assert!(items[0].as_ref().unwrap_err().to_string().starts_with("record 1: not a JSON object: "));
         assert!(!items[0].as_ref().unwrap_err().is_fatal_for_file());
         assert_eq!(items[1].as_ref().unwrap().text, "b");
     }
@@ -133,9 +100,6 @@ mod tests {
     fn other_members_pass_through_in_order() {
         let (items, _) = read_items(Format::Ndjson, None, br#"{"z":1,"text":"x","a":{"b":[2]}}"#);
         let input = items[0].as_ref().unwrap().input.as_ref().unwrap();
-        assert_eq!(
-            serde_json::to_string(input).unwrap(),
-            r#"{"z":1,"a":{"b":[2]}}"#
-        );
+        assert_eq!(serde_json::to_string(input).unwrap(), r#"{"z":1,"a":{"b":[2]}}"#);
     }
 }

@@ -22,14 +22,7 @@ pub enum Format {
 
 impl Format {
     /// Every format, in the order of the documentation.
-    pub const ALL: [Self; 6] = [
-        Self::Text,
-        Self::Ndjson,
-        Self::Csv,
-        Self::Evtx,
-        Self::WindowsJson,
-        Self::Auditd,
-    ];
+    pub const ALL: [Self; 6] = [Self::Text, Self::Ndjson, Self::Csv, Self::Evtx, Self::WindowsJson, Self::Auditd];
 
     /// The name that `--from` takes.
     pub fn name(self) -> &'static str {
@@ -59,10 +52,7 @@ impl FromStr for Format {
     type Err = UnknownFormat;
 
     fn from_str(name: &str) -> Result<Self, UnknownFormat> {
-        Self::ALL
-            .into_iter()
-            .find(|format| format.name().eq_ignore_ascii_case(name))
-            .ok_or_else(|| UnknownFormat(name.to_owned()))
+        Self::ALL.into_iter().find(|format| format.name().eq_ignore_ascii_case(name)).ok_or_else(|| UnknownFormat(name.to_owned()))
     }
 }
 
@@ -110,12 +100,6 @@ mod tests {
         for format in Format::ALL {
             assert_eq!(format.to_string().parse::<Format>().unwrap(), format);
         }
-        assert!(
-            "xml"
-                .parse::<Format>()
-                .unwrap_err()
-                .to_string()
-                .contains("\"xml\"")
-        );
+        assert!("xml".parse::<Format>().unwrap_err().to_string().contains("\"xml\""));
     }
 }

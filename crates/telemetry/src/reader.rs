@@ -24,10 +24,7 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn source(&self, record: u64) -> Source {
-        Source {
-            file: self.file.clone(),
-            record: Some(record),
-        }
+        Source { file: self.file.clone(), record: Some(record) }
     }
 
     pub(crate) fn record_error(&self, record: u64, kind: ReadErrorKind) -> ReadError {
@@ -58,28 +55,14 @@ pub(crate) mod testing {
         (shown.collect(), skipped)
     }
 
-    pub(crate) fn read_items(
-        format: Format,
-        field: Option<&str>,
-        input: &[u8],
-    ) -> (Vec<Item>, u64) {
-        let options = ReadOptions {
-            format: Some(format),
-            field: field.map(str::to_owned),
-            ..ReadOptions::default()
-        };
+    pub(crate) fn read_items(format: Format, field: Option<&str>, input: &[u8]) -> (Vec<Item>, u64) {
+        let options = ReadOptions { format: Some(format), field: field.map(str::to_owned), ..ReadOptions::default() };
         let mut reader = crate::read_stream(std::io::Cursor::new(input.to_vec()), None, options);
         let items = reader.by_ref().collect();
         (items, reader.counts().skipped)
     }
 
-    pub(crate) fn check(
-        format: Format,
-        field: Option<&str>,
-        input: &str,
-        wanted: &[&str],
-        wanted_skipped: u64,
-    ) {
+    pub(crate) fn check(format: Format, field: Option<&str>, input: &str, wanted: &[&str], wanted_skipped: u64) {
         let (shown, skipped) = read(format, field, input.as_bytes());
         assert_eq!(shown, wanted, "{format} {input}");
         assert_eq!(skipped, wanted_skipped, "{format} {input}");

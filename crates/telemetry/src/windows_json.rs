@@ -15,11 +15,7 @@ pub(crate) struct WindowsJsonReader<R> {
 
 impl<R: BufRead> WindowsJsonReader<R> {
     pub(crate) fn new(reader: R, context: Context) -> Self {
-        Self {
-            lines: Lines::new(reader, context.options.max_record_bytes),
-            context,
-            queue: EventQueue::default(),
-        }
+        Self { lines: Lines::new(reader, context.options.max_record_bytes), context, queue: EventQueue::default() }
     }
 }
 
@@ -68,53 +64,19 @@ mod tests {
 
     #[test]
     fn events_give_lines_and_the_rest_is_counted() {
-        let check = |input: &str, wanted: &[&str], skipped| {
-            check(Format::WindowsJson, None, input, wanted, skipped)
-        };
-        check(
-            "{\"EventID\":7}\n{\"EventID\":4688,\"CommandLine\":\"id\"}\n{\"a\":1}",
-            &["2 id"],
-            2,
-        );
-        check(
-            "[]\n{\"EventID\":4688}\n",
-            &[
-                "! record 1: not a JSON object: another JSON value",
-                "! record 2: no field \"CommandLine\"",
-            ],
-            0,
-        );
+        let check = |input: &str, wanted: &[&str], skipped| check(Format::WindowsJson, None, input, wanted, skipped);
+        check("{\"EventID\":7}\n{\"EventID\":4688,\"CommandLine\":\"id\"}\n{\"a\":1}", &["2 id"], 2);
+        check("[]\n{\"EventID\":4688}\n", &["! record 1: not a JSON object: another JSON value", "! record 2: no field \"CommandLine\""], 0);
     }
 
     #[test]
     fn script_blocks_are_joined() {
-        let check = |parts: &[String], wanted: &[&str]| {
-            check(Format::WindowsJson, None, &parts.concat(), wanted, 0)
-        };
-        check(
-            &[
-                part(1, 2, "x", "a"),
-                part(1, 2, "y", "c"),
-                part(2, 2, "x", "b"),
-            ],
-            &["1 ab", "2 c"],
-        );
+        let check = |parts: &[String], wanted: &[&str]| check(Format::WindowsJson, None, &parts.concat(), wanted, 0);
+        check(&[part(1, 2, "x", "a"), part(1, 2, "y", "c"), part(2, 2, "x", "b")], &["1 ab", "2 c"]);
         check(&[part(2, 2, "x", "b"), part(1, 2, "x", "a")], &["1 ab"]);
-        check(
-            &[
-                part(1, 2, "x", "a"),
-                part(1, 2, "x", "a"),
-                part(2, 2, "x", "b"),
-            ],
-            &["1 a", "2 ab"],
-        );
-        let unfinished: Vec<String> = (0..40)
-            .map(|block| part(1, 2, &block.to_string(), "p"))
-            .collect();
+        check(&[part(1, 2, "x", "a"), part(1, 2, "x", "a"), part(2, 2, "x", "b")], &["1 a", "2 ab"]);
+        let unfinished: Vec<String> = (0..40).map(|block| part(1, 2, &block.to_string(), "p")).collect();
         let wanted: Vec<String> = (1..=40).map(|record| format!("{record} p")).collect();
-        check(
-            &unfinished,
-            &wanted.iter().map(String::as_str).collect::<Vec<_>>(),
-        );
+        check(&unfinished, &wanted.iter().map(String::as_str).collect::<Vec<_>>());
     }
 }

@@ -6,18 +6,11 @@ use std::path::PathBuf;
 use attackline_telemetry::{Counts, InputPath, Inputs, LogLine, ReadError, ReadOptions};
 
 fn sample(path: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../../shared/samples"
-    ))
-    .join(path);
+    let path = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/samples")).join(path);
     if path.exists() {
         return Some(path);
     }
-    eprintln!(
-        "SKIPPED: the sample logs are not beside the checkout ({})",
-        path.display()
-    );
+    eprintln!("SKIPPED: the sample logs are not beside the checkout ({})", path.display());
     None
 }
 
@@ -52,12 +45,7 @@ fn every_sample_is_read() {
         ("cmd_sam_copy_esentutl.zip", 2, 0, 913),
         ("cmd_seatbelt_group_user.zip", 4, 0, 447),
         // 42 events, of which seven are parts of two script blocks.
-        (
-            "empire_getsession_dcerpc_smb_srvsvc_NetSessEnum.zip",
-            37,
-            0,
-            5005,
-        ),
+        ("empire_getsession_dcerpc_smb_srvsvc_NetSessEnum.zip", 37, 0, 5005),
         ("empire_shell_net_local_users.zip", 10, 0, 1897),
         ("empire_shell_reg_dump_sam.zip", 2, 0, 736),
         ("sh_arp_cache.zip", 2, 0, 0),
@@ -65,10 +53,7 @@ fn every_sample_is_read() {
     let mut found = Vec::new();
     for folder in ["evtx", "json"] {
         let Some(folder) = sample(folder) else { return };
-        let mut paths: Vec<PathBuf> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .collect();
+        let mut paths: Vec<PathBuf> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
         paths.sort();
         for path in paths {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -79,9 +64,6 @@ fn every_sample_is_read() {
             found.push((name, lines.len(), errors.len(), counts.skipped));
         }
     }
-    let found: Vec<_> = found
-        .iter()
-        .map(|(name, lines, errors, skipped)| (name.as_str(), *lines, *errors, *skipped))
-        .collect();
+    let found: Vec<_> = found.iter().map(|(name, lines, errors, skipped)| (name.as_str(), *lines, *errors, *skipped)).collect();
     assert_eq!(found, wanted);
 }

@@ -19,7 +19,14 @@ impl Observer for Meter<'_> {
     fn step(&mut self, report: &StepReport) {
         let took = self.last.elapsed();
         self.last = Instant::now();
-        println!("step {} loss {:.4} norm {:.3} {:.0} ms, so far {:.0} tokens/s", report.step, report.loss, report.gradient_norm, took.as_secs_f64() * 1e3, report.tokens_per_second);
+        println!(
+            "step {} loss {:.4} norm {:.3} {:.0} ms, so far {:.0} tokens/s",
+            report.step,
+            report.loss,
+            report.gradient_norm,
+            took.as_secs_f64() * 1e3,
+            report.tokens_per_second
+        );
         self.cancel.store(report.step >= self.steps, Ordering::Relaxed);
     }
 }
@@ -37,7 +44,8 @@ fn main() -> Result<(), TrainError> {
     let lines = batch_tokens * steps as usize / 20;
     let vocabulary = folder.spec.vocabulary as u64;
     let token = |line: usize, place: usize| ((line as u64 * 2_654_435_761 + place as u64 * 40_503) % vocabulary) as u32;
-    let train: Vec<Example> = (0..lines).map(|line| Example { ids: (0..16 + line % 49).map(|place| token(line, place)).collect(), label: line % 4 }).collect();
+    let train: Vec<Example> =
+        (0..lines).map(|line| Example { ids: (0..16 + line % 49).map(|place| token(line, place)).collect(), label: line % 4 }).collect();
     let data = TrainingData { validation: train[..4].to_vec(), train };
     let mut trainer = Trainer::new(&folder, &labels, &data, TrainSettings { batch_tokens, ..TrainSettings::default() })?;
     let cancel = AtomicBool::new(false);

@@ -16,7 +16,8 @@ pub fn encode<T: AsRef<str> + Sync>(rows: &[(T, T)], tokenizer: &TextTokenizer, 
     rows.par_iter()
         .enumerate()
         .map(|(index, (text, label))| {
-            let label = labels.index(label.as_ref()).ok_or_else(|| TrainError::UnknownLabel { record: index + 1, label: label.as_ref().to_owned() })?;
+            let label =
+                labels.index(label.as_ref()).ok_or_else(|| TrainError::UnknownLabel { record: index + 1, label: label.as_ref().to_owned() })?;
             Ok(Example { ids: tokenizer.encode(text.as_ref())?.ids, label })
         })
         .collect()

@@ -127,7 +127,9 @@ impl Builder<'_> {
         // Weights go one below the other; a norm's vectors become the rows of a matrix; biases are joined end to end.
         let shape = match &names[0].1[..] {
             [_, inputs] => vec![data.len() / inputs, *inputs],
-            [width] if matches!(roles[0], Role::EmbeddingNormGain | Role::Layer(_, LayerRole::AttentionNormGain | LayerRole::OutputNormGain)) => vec![2, *width],
+            [width] if matches!(roles[0], Role::EmbeddingNormGain | Role::Layer(_, LayerRole::AttentionNormGain | LayerRole::OutputNormGain)) => {
+                vec![2, *width]
+            }
             _ => vec![data.len()],
         };
         let zeros = vec![0.0; data.len()];

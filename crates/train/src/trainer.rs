@@ -101,7 +101,8 @@ impl<'a> Trainer<'a> {
             .num_threads(settings.threads)
             .build()
             .map_err(|error| TrainError::Setting { name: "threads", reason: error.to_string() })?;
-        let total_steps = (0..settings.epochs).map(|epoch| epoch_batches(&data.train, settings.batch_tokens, settings.seed, epoch).len() as u64).sum();
+        let total_steps =
+            (0..settings.epochs).map(|epoch| epoch_batches(&data.train, settings.batch_tokens, settings.seed, epoch).len() as u64).sum();
         let state = State { fingerprint: fingerprint(folder, labels, data, &settings), ..State::default() };
         Ok(Self {
             spec: folder.spec.clone(),
@@ -254,7 +255,14 @@ impl<'a> Trainer<'a> {
 }
 
 /// One step: the batch's loss, its gradient, the update. Gives the loss and the gradient's norm.
-fn learn(spec: &EncoderSpec, parameters: &mut Parameters, settings: &TrainSettings, batch: &Batch, step: u64, factor: f64) -> Result<(f64, f64), TrainError> {
+fn learn(
+    spec: &EncoderSpec,
+    parameters: &mut Parameters,
+    settings: &TrainSettings,
+    batch: &Batch,
+    step: u64,
+    factor: f64,
+) -> Result<(f64, f64), TrainError> {
     let embedded = Var::from_vec(parameters.embeddings.gather(&batch.sources), (batch.tokens, spec.hidden), &Device::Cpu)?;
     let seed = settings.seed.wrapping_add(step.wrapping_mul(0xa076_1d64_78bd_642f));
     let training = Some(Dropped { rate: settings.dropout, seed });
@@ -285,7 +293,9 @@ fn check_rows(what: &str, rows: &[Example], spec: &EncoderSpec, labels: usize) -
     if rows.is_empty() {
         return Err(TrainError::Data(format!("there are no {what} rows")));
     }
-    let sound = |row: &Example| !row.ids.is_empty() && row.ids.len() <= spec.positions && row.label < labels && row.ids.iter().all(|&id| (id as usize) < spec.vocabulary);
+    let sound = |row: &Example| {
+        !row.ids.is_empty() && row.ids.len() <= spec.positions && row.label < labels && row.ids.iter().all(|&id| (id as usize) < spec.vocabulary)
+    };
     match rows.iter().position(|row| !sound(row)) {
         Some(index) => Err(TrainError::Data(format!("{what} row {}: a token, the length or the label is outside the model", index + 1))),
         None => Ok(()),

@@ -24,7 +24,8 @@ impl Observer for StopAt<'_> {
 #[test]
 fn learns_its_rows_by_heart() {
     let (folder, labels, data) = (folder(), labels(), data(32));
-    let settings = TrainSettings { epochs: 100, learning_rate: 2e-3, head_learning_rate: 2e-3, dropout: 0.0, schedule: Schedule::Cosine, ..settings() };
+    let settings =
+        TrainSettings { epochs: 100, learning_rate: 2e-3, head_learning_rate: 2e-3, dropout: 0.0, schedule: Schedule::Cosine, ..settings() };
     let outcome = Trainer::new(&folder, &labels, &data, settings).unwrap().run(&mut Silent, &AtomicBool::new(false)).unwrap();
     let first = outcome.epochs[0].train_loss;
     let last = outcome.epochs.last().unwrap();
@@ -52,7 +53,10 @@ fn an_interrupted_run_goes_on_to_the_same_bits() {
     let resumed = trainer.run(&mut Silent, &AtomicBool::new(false)).unwrap();
     assert_eq!(resumed.tensors, straight.tensors);
     assert_eq!(resumed.epochs, straight.epochs);
-    assert_ne!(straight.tensors["classifier.weight"], Trainer::new(&folder, &labels, &data, settings()).unwrap().weights().unwrap()["classifier.weight"]);
+    assert_ne!(
+        straight.tensors["classifier.weight"],
+        Trainer::new(&folder, &labels, &data, settings()).unwrap().weights().unwrap()["classifier.weight"]
+    );
     assert!(!home.path().join("checkpoint.safetensors.partial").exists());
 
     let other = TrainSettings { seed: 8, ..settings() };
@@ -114,6 +118,7 @@ fn metrics_are_one_json_object_a_line() {
     let text = std::fs::read_to_string(path).unwrap();
     let lines: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.iter().filter(|line| line["kind"] == "step").count() as u64, outcome.steps);
-    let epochs: Vec<EpochReport> = lines.iter().filter(|line| line["kind"] == "epoch").map(|line| serde_json::from_value(line.clone()).unwrap()).collect();
+    let epochs: Vec<EpochReport> =
+        lines.iter().filter(|line| line["kind"] == "epoch").map(|line| serde_json::from_value(line.clone()).unwrap()).collect();
     assert_eq!(epochs, outcome.epochs);
 }

@@ -116,7 +116,9 @@ impl Settings {
         let mut paths: Vec<InputPath> = args.files.iter().cloned().map(InputPath::from).collect();
         if paths.is_empty() && args.text.is_empty() {
             if std::io::stdin().is_terminal() {
-                bail!("nothing to classify: give a line, a file with -f, or pipe something in\n\n  attackline classify 'net user'\n  attackline classify -f logs/\n\nMore: attackline classify --help");
+                bail!(
+                    "nothing to classify: give a line, a file with -f, or pipe something in\n\n  attackline classify 'net user'\n  attackline classify -f logs/\n\nMore: attackline classify --help"
+                );
             }
             paths.push(InputPath::Stdin);
         }
@@ -126,7 +128,11 @@ impl Settings {
         let color = match args.color {
             Color::Always => true,
             Color::Never => false,
-            Color::Auto => terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::env::var_os("TERM").is_none_or(|term| term != "dumb"),
+            Color::Auto => {
+                terminal
+                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+                    && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+            }
         };
         let all = format != OutputFormat::Table || args.all || paths.is_empty();
         let summary = args.verbose || !paths.is_empty() && (format == OutputFormat::Table || std::io::stderr().is_terminal());
@@ -173,9 +179,11 @@ pub fn run(args: Args) -> Result<Status> {
     let settings = Settings::new(&args)?;
     let output = Output::open(&settings.target)?;
     let engine = models::engine(args.model.as_deref())?;
-    let view = if args.labels.is_empty() { LabelView::all(engine.labels()) } else { LabelView::only(engine.labels(), &args.labels).context("--labels")? };
+    let view =
+        if args.labels.is_empty() { LabelView::all(engine.labels()) } else { LabelView::only(engine.labels(), &args.labels).context("--labels")? };
     let threshold = args.threshold.unwrap_or_else(|| engine.threshold());
-    let progress = !settings.paths.is_empty() && std::io::stderr().is_terminal() && !(settings.target.is_terminal() && settings.format != OutputFormat::Table);
+    let progress =
+        !settings.paths.is_empty() && std::io::stderr().is_terminal() && !(settings.target.is_terminal() && settings.format != OutputFormat::Table);
     let diagnostics = Diagnostics::new(progress, args.verbose);
     let start = Instant::now();
     let (tally, counts) = write_findings(&settings, &engine, &view, threshold, &diagnostics, output)?;
@@ -191,7 +199,14 @@ pub fn run(args: Args) -> Result<Status> {
 }
 
 /// Sends every line through the model and into the output.
-fn write_findings(settings: &Settings, engine: &dyn Classifier, view: &LabelView, threshold: f32, diagnostics: &Diagnostics, mut output: Output) -> Result<(Tally, Counts)> {
+fn write_findings(
+    settings: &Settings,
+    engine: &dyn Classifier,
+    view: &LabelView,
+    threshold: f32,
+    diagnostics: &Diagnostics,
+    mut output: Output,
+) -> Result<(Tally, Counts)> {
     let name = output.name().to_owned();
     let failed = |error| OutputError::new(&name, error);
     let score_labels = if settings.scores { view.names().to_vec() } else { Vec::new() };
@@ -215,7 +230,9 @@ fn write_findings(settings: &Settings, engine: &dyn Classifier, view: &LabelView
         diagnostics.advance(lines, tally.findings);
         // The first page of a table is held back until it can be measured; a pause in the stream is reason enough to show it.
         let news = tally.findings > findings || settings.all;
-        if news { show(settings, diagnostics, || writer.flush()).map_err(failed)? };
+        if news {
+            show(settings, diagnostics, || writer.flush()).map_err(failed)?
+        };
         Ok(())
     })?;
     show(settings, diagnostics, || writer.flush()).map_err(failed)?;
@@ -256,6 +273,9 @@ fn summarise(settings: &Settings, tally: &Tally, counts: &Counts, errors: u64, s
     say(format_args!("{summary}"));
     if !settings.paths.is_empty() {
         let rate = tally.lines as f64 / seconds.max(1e-9);
-        say(format_args!("{} files ({} empty), {} other events skipped, {errors} errors, {rate:.0} lines/s", counts.files, counts.empty_files, counts.skipped));
+        say(format_args!(
+            "{} files ({} empty), {} other events skipped, {errors} errors, {rate:.0} lines/s",
+            counts.files, counts.empty_files, counts.skipped
+        ));
     }
 }

@@ -72,7 +72,8 @@ struct Figures {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<Status> {
     let engine = models::engine(args.model.as_deref())?;
-    let view = if args.labels.is_empty() { LabelView::all(engine.labels()) } else { LabelView::only(engine.labels(), &args.labels).context("--labels")? };
+    let view =
+        if args.labels.is_empty() { LabelView::all(engine.labels()) } else { LabelView::only(engine.labels(), &args.labels).context("--labels")? };
     let threshold = args.threshold.unwrap_or_else(|| engine.threshold());
     let mut rows = Vec::new();
     for path in &args.data {
@@ -102,7 +103,14 @@ pub fn run(args: &Args) -> Result<Status> {
     Ok(Status::Done)
 }
 
-fn decide(rows: &[Row], engine: &dyn Classifier, view: &LabelView, threshold: f32, threads: usize, diagnostics: &Diagnostics) -> Result<Vec<Decision>> {
+fn decide(
+    rows: &[Row],
+    engine: &dyn Classifier,
+    view: &LabelView,
+    threshold: f32,
+    threads: usize,
+    diagnostics: &Diagnostics,
+) -> Result<Vec<Decision>> {
     let line = |row: &Row| Ok::<_, Infallible>(LogLine { text: row.text.clone(), ..LogLine::default() });
     let mut decisions = Vec::with_capacity(rows.len());
     let _rows = pipeline::run(rows.iter().map(line), engine, threads, diagnostics, |answers| {
@@ -125,7 +133,8 @@ fn measure(rows: &[Row], decisions: &[Decision], view: &LabelView, threshold: f3
     let (mut attacks, mut benign) = (Vec::new(), Vec::new());
     for (index, row) in rows.iter().enumerate() {
         let decision = &decisions[index];
-        let best_attack = decision.scores.iter().enumerate().filter(|(label, _)| Some(*label) != view.benign()).fold(0.0f32, |best, (_, score)| best.max(*score));
+        let best_attack =
+            decision.scores.iter().enumerate().filter(|(label, _)| Some(*label) != view.benign()).fold(0.0f32, |best, (_, score)| best.max(*score));
         if Some(truth[index]) != view.benign() {
             attacks.push(best_attack);
             continue;
@@ -166,7 +175,13 @@ fn describe(figures: &Figures) -> Result<String> {
         writeln!(text, "\n  at most FP rate   attacks found   threshold (any attack label)")?;
         for point in &figures.operating_points {
             match point.reached {
-                Some(reached) => writeln!(text, "  {:>13.2} %   {:>11.2} %   {:.4}", point.wanted_rate * 100.0, reached.true_positive_rate * 100.0, reached.threshold)?,
+                Some(reached) => writeln!(
+                    text,
+                    "  {:>13.2} %   {:>11.2} %   {:.4}",
+                    point.wanted_rate * 100.0,
+                    reached.true_positive_rate * 100.0,
+                    reached.threshold
+                )?,
                 None => writeln!(text, "  {:>13.2} %   too few rows to tell", point.wanted_rate * 100.0)?,
             }
         }

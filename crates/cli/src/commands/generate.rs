@@ -42,7 +42,8 @@ pub fn run(args: &Args) -> Result<Status> {
     }
     let set = generate(&GenerateOptions { samples: args.samples, seed: args.seed })?;
     let manifest = write_folder(&args.output, &set, args.clobber)?;
-    let properties: [(&str, Property); 3] = [("wrapper", |row| &row.wrapper), ("rendering", |row| &row.rendering), ("obfuscation", |row| &row.obfuscation)];
+    let properties: [(&str, Property); 3] =
+        [("wrapper", |row| &row.wrapper), ("rendering", |row| &row.rendering), ("obfuscation", |row| &row.obfuscation)];
     for (title, property) in properties {
         let rows = set.train.iter().chain(&set.validation).chain(&set.test);
         say(format_args!("{}", label_table(title, rows, property)));

@@ -11,7 +11,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 
-/// Look at a model.
+/// Look at a model, or pack it into one file.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     #[command(subcommand)]
@@ -25,14 +25,39 @@ enum Action {
         /// Model folder [default: the model inside this program]
         model: Option<PathBuf>,
     },
+    /// Write a model folder as one compact file, matrices in int8, as the one inside this program is kept
+    Pack {
+        /// Model folder
+        model: PathBuf,
+        /// File to write
+        #[arg(short, long, value_name = "FILE")]
+        output: PathBuf,
+        /// Replace the file
+        #[arg(long)]
+        clobber: bool,
+    },
+    /// Write a pack, or the model inside this program, as a folder that Python `transformers` loads
+    Export {
+        /// Folder to write
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+        /// Model folder [default: the model inside this program]
+        model: Option<PathBuf>,
+    },
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<Status> {
-    let Action::Info { model } = &args.action;
-    let folder = models::folder(model.as_deref())?;
-    let mut output = Output::open(&Target::Stdout)?;
-    output.write_all(describe(&folder)?.as_bytes()).map_err(|error| OutputError::new("standard output", error))?;
+    let (target, bytes) = match &args.action {
+        Action::Info { model } => (Target::Stdout, describe(&models::folder(model.as_deref())?)?.into_bytes()),
+        Action::Pack { model, output, clobber } => (Target::new(Some(output), *clobber), models::folder(Some(model))?.to_pack()?),
+        Action::Export { output, model } => {
+            models::folder(model.as_deref())?.write(output)?;
+            return Ok(Status::Done);
+        }
+    };
+    let mut output = Output::open(&target)?;
+    output.write_all(&bytes).map_err(|error| OutputError::new(output.name(), error))?;
     output.finish()?;
     Ok(Status::Done)
 }
@@ -42,7 +67,14 @@ fn describe(folder: &ModelFolder) -> Result<String> {
     let parameters: usize = folder.tensors.values().map(|tensor| tensor.data.len()).sum();
     let mut text = String::new();
     writeln!(text, "name          {}", settings.name)?;
-    writeln!(text, "architecture  {}, {} layers, {} wide, {} heads", folder.config["model_type"].as_str().unwrap_or("unknown"), spec.layers, spec.hidden, spec.heads)?;
+    writeln!(
+        text,
+        "architecture  {}, {} layers, {} wide, {} heads",
+        folder.config["model_type"].as_str().unwrap_or("unknown"),
+        spec.layers,
+        spec.hidden,
+        spec.heads
+    )?;
     writeln!(text, "parameters    {:.1} million", parameters as f64 / 1e6)?;
     writeln!(text, "longest line  {} tokens", settings.max_length)?;
     let Some(labels) = &folder.labels else {

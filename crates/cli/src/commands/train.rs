@@ -164,14 +164,26 @@ fn train(args: &Args, base: &ModelFolder, labels: &Labels, data: &TrainingData, 
     let outcome = trainer.run(&mut progress, &cancel);
     progress.finish();
     outcome.map_err(|error| match (error, &args.checkpoint_dir) {
-        (TrainError::Interrupted { step }, Some(_)) => Interrupted(format!("interrupted after step {step}; the state is saved, --resume goes on from it")).into(),
-        (TrainError::Interrupted { step }, None) => Interrupted(format!("interrupted after step {step}; nothing was saved (--checkpoint-dir DIR keeps the state)")).into(),
+        (TrainError::Interrupted { step }, Some(_)) => {
+            Interrupted(format!("interrupted after step {step}; the state is saved, --resume goes on from it")).into()
+        }
+        (TrainError::Interrupted { step }, None) => {
+            Interrupted(format!("interrupted after step {step}; nothing was saved (--checkpoint-dir DIR keeps the state)")).into()
+        }
         (error, _) => error.into(),
     })
 }
 
 /// The model folder: the best weights, calibrated on the validation rows, with what they were made from.
-fn package(args: &Args, base: &ModelFolder, labels: Labels, rows: &data::Rows, data: &TrainingData, settings: &TrainSettings, outcome: &Outcome) -> Result<ModelFolder> {
+fn package(
+    args: &Args,
+    base: &ModelFolder,
+    labels: Labels,
+    rows: &data::Rows,
+    data: &TrainingData,
+    settings: &TrainSettings,
+    outcome: &Outcome,
+) -> Result<ModelFolder> {
     let mut summary = TrainingSummary {
         base: args.base.file_name().unwrap_or_default().to_string_lossy().into_owned(),
         method: "full".into(),
@@ -180,7 +192,9 @@ fn package(args: &Args, base: &ModelFolder, labels: Labels, rows: &data::Rows, d
         validation: Vec::new(),
     };
     if let Some(best) = outcome.epochs.iter().find(|report| report.epoch == outcome.best_epoch) {
-        summary.validation = [("loss", best.validation_loss), ("accuracy", best.accuracy), ("macro_f1", best.macro_f1)].map(|(name, value)| (name.to_owned(), value)).to_vec();
+        summary.validation = [("loss", best.validation_loss), ("accuracy", best.accuracy), ("macro_f1", best.macro_f1)]
+            .map(|(name, value)| (name.to_owned(), value))
+            .to_vec();
     }
     let name = args.output.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let plain = Settings { name, max_length: args.max_length.min(base.spec.positions), training: Some(summary), ..Settings::default() };
@@ -191,7 +205,13 @@ fn package(args: &Args, base: &ModelFolder, labels: Labels, rows: &data::Rows, d
 
 fn described(settings: &TrainSettings) -> Vec<String> {
     let value = serde_json::to_value(settings).unwrap_or_default();
-    value.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null()).map(|(key, value)| format!("{key}={}", value.to_string().trim_matches('"'))).collect()
+    value
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(key, value)| format!("{key}={}", value.to_string().trim_matches('"')))
+        .collect()
 }
 
 fn calibrate(engine: &Engine, rows: &[Example], labels: usize) -> f32 {

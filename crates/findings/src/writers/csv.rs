@@ -3,8 +3,22 @@ use crate::{Finding, finding::round};
 use std::io::{self, Write};
 
 const COLUMNS: [&str; 16] = [
-    "line", "text", "label", "score", "abstained", "technique", "tactics", "url", "truncated", "file", "record", "timestamp", "host", "user",
-    "image", "parent",
+    "line",
+    "text",
+    "label",
+    "score",
+    "abstained",
+    "technique",
+    "tactics",
+    "url",
+    "truncated",
+    "file",
+    "record",
+    "timestamp",
+    "host",
+    "user",
+    "image",
+    "parent",
 ];
 
 /// CSV with a header. What other columns an NDJSON row carried is not in it.

@@ -73,7 +73,15 @@ impl CustomOp3 for AddNorm {
         "add-norm"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, residual: &CpuStorage, rl: &Layout, norm: &CpuStorage, nl: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        xl: &Layout,
+        residual: &CpuStorage,
+        rl: &Layout,
+        norm: &CpuStorage,
+        nl: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let (x, residual, norm) = (slice(x, xl)?, slice(residual, rl)?, slice(norm, nl)?);
         let width = norm.len() / 2;
         let (gain, bias) = norm.split_at(width);
@@ -87,7 +95,14 @@ impl CustomOp3 for AddNorm {
         Ok((CpuStorage::F32(out), xl.shape().clone()))
     }
 
-    fn bwd(&self, x: &Tensor, residual: &Tensor, norm: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        residual: &Tensor,
+        norm: &Tensor,
+        _: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
         let (xs, residuals, norms, grads) = (read(x)?, read(residual)?, read(norm)?, read(&grad)?);
         let width = norms.len() / 2;

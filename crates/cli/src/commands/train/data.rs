@@ -34,7 +34,8 @@ pub fn load(paths: &[PathBuf], wanted: &[String], benign_limit: Option<usize>, s
     for path in paths {
         let (train, validation) = if path.is_dir() { (path.join("train.csv"), Some(path.join("validation.csv"))) } else { (path.clone(), None) };
         let mut read = |file: &Path| -> Result<Vec<Labelled>> {
-            let (kept, others): (Vec<Row>, Vec<Row>) = rows_of(file)?.into_iter().partition(|row| wanted.is_empty() || row.label == BENIGN || wanted.contains(&row.label));
+            let (kept, others): (Vec<Row>, Vec<Row>) =
+                rows_of(file)?.into_iter().partition(|row| wanted.is_empty() || row.label == BENIGN || wanted.contains(&row.label));
             left_out += others.len();
             rows.hashes.push((file.file_name().unwrap_or_default().to_string_lossy().into_owned(), hash(file)?));
             Ok(limited(kept, benign_limit, seed))
