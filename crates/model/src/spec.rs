@@ -74,7 +74,7 @@ impl EncoderSpec {
             activation: Activation::Gelu,
             pooling: Pooling::FirstTokenTanh,
         };
-        if spec.hidden % spec.heads != 0 {
+        if !spec.hidden.is_multiple_of(spec.heads) {
             return Err(unsupported("num_attention_heads", &spec.heads.to_string(), &["a divisor of hidden_size"]));
         }
         Ok(spec)

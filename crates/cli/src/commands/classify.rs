@@ -17,7 +17,7 @@ use std::time::Instant;
 
 const AFTER_HELP: &str = "\
 Examples:
-  attackline classify 'reg save HKLM\\SAM sam.hiv' 'ipconfig /all'
+  attackline classify 'netstat -ano' 'ipconfig /all'
   attackline classify -f Security.evtx -f logs/
   attackline classify -f events.ndjson --field process.command_line -o findings.ndjson
   attackline classify -f commands.csv --field CommandLine --output-format csv -o findings.csv

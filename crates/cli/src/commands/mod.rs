@@ -12,7 +12,7 @@ use clap::{Parser, Subcommand};
 
 const AFTER_HELP: &str = "\
 Examples:
-  attackline classify 'reg save HKLM\\SAM sam.hiv'       one line
+  attackline classify 'netstat -ano'                   one line
   attackline classify -f logs/                          a folder of logs, as a table
   attackline classify -f logs/ > findings.ndjson        the same for programs
   journalctl -o cat | attackline classify -f -          a stream
