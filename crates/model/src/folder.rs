@@ -100,6 +100,12 @@ impl ModelFolder {
         Self::from_parts(files, tensors)
     }
 
+    /// Changes the settings, and `attackline.json` with them.
+    pub fn change_settings(&mut self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.settings);
+        self.files.insert(SETTINGS.into(), self.settings.to_json());
+    }
+
     /// Writes the folder, which must not exist yet: first under a temporary name beside it, then renamed, so that it
     /// appears whole or not at all.
     pub fn write(&self, path: &Path) -> Result<(), ModelError> {

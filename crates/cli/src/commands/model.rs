@@ -32,6 +32,12 @@ enum Action {
         /// File to write
         #[arg(short, long, value_name = "FILE")]
         output: PathBuf,
+        /// Probability from which an attack label is reported [default: the folder's]
+        #[arg(long, value_name = "P", value_parser = super::probability)]
+        threshold: Option<f32>,
+        /// What the model is called in answers [default: the folder's]
+        #[arg(long)]
+        name: Option<String>,
         /// Replace the file
         #[arg(long)]
         clobber: bool,
@@ -50,7 +56,14 @@ enum Action {
 pub fn run(args: &Args) -> Result<Status> {
     let (target, bytes) = match &args.action {
         Action::Info { model } => (Target::Stdout, describe(&models::folder(model.as_deref())?)?.into_bytes()),
-        Action::Pack { model, output, clobber } => (Target::new(Some(output), *clobber), models::folder(Some(model))?.to_pack()?),
+        Action::Pack { model, output, threshold, name, clobber } => {
+            let mut folder = models::folder(Some(model))?;
+            folder.change_settings(|settings| {
+                settings.threshold = threshold.unwrap_or(settings.threshold);
+                settings.name = name.clone().unwrap_or_else(|| settings.name.clone());
+            });
+            (Target::new(Some(output), *clobber), folder.to_pack()?)
+        }
         Action::Export { output, model } => {
             models::folder(model.as_deref())?.write(output)?;
             return Ok(Status::Done);
