@@ -194,7 +194,7 @@ fn a_folder_without_permission_is_one_error() {
     let closed = folder.path().join("closed");
     std::fs::create_dir(&closed).unwrap();
     std::fs::write(folder.path().join("open.txt"), "whoami\n").unwrap();
-    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0)).unwrap();
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o0)).unwrap();
     if std::fs::read_dir(&closed).is_ok() {
         eprintln!("SKIPPED: this user (root?) may read every folder");
         return;
