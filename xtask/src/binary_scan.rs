@@ -12,9 +12,9 @@ pub fn needles(root: &Path) -> Result<BTreeSet<String>> {
     for entry in fs_err::read_dir(root.join("crates/dataset/grammar/attack"))? {
         let text = fs_err::read_to_string(entry?.path())?;
         let bodies = text.lines().filter(|line| !line.starts_with(['#', '['])).filter_map(|line| line.split_once(": "));
-        for piece in bodies.flat_map(|(_, body)| body.split(['«', '»', '‹', '›', '¦', '⏎'])) {
+        for piece in bodies.flat_map(|(_, body)| body.split(['«', '»', '‹', '›', '¦', '⏎'])).map(str::trim) {
             if piece.len() >= SHORTEST && piece.is_ascii() {
-                needles.insert(piece.trim().to_owned());
+                needles.insert(piece.to_owned());
             }
         }
     }

