@@ -1,0 +1,50 @@
+//! The model inside the binary, over the example logs.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+use serde_json::Value;
+use std::{collections::BTreeMap, path::PathBuf, process::Command};
+
+fn examples() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples")
+}
+
+/// All findings over the example logs by file name and record.
+fn findings(threads: &str) -> BTreeMap<(String, u64), Value> {
+    let output = Command::new(env!("CARGO_BIN_EXE_attackline")).args(["classify", "--threads", threads, "-f"]).arg(examples()).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let rows = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    rows.map(|row| {
+        let file = row["source"]["file"].as_str().unwrap().rsplit(['/', '\\']).next().unwrap().to_owned();
+        ((file, row["source"]["record"].as_u64().unwrap()), row)
+    })
+    .collect()
+}
+
+#[test]
+fn the_attacks_among_the_examples_are_found() {
+    let found = findings("2");
+    let label = |file: &str, record: u64| found[&(file.to_owned(), record)]["label"].as_str().unwrap().to_owned();
+    for (file, record, wanted) in [
+        ("commands.txt", 7, "T1087.001"),
+        ("commands.txt", 9, "T1049"),
+        ("commands.txt", 11, "T1003.002"),
+        ("commands.txt", 18, "T1087.001"),
+        ("processes.csv", 10, "T1003.002"),
+        ("sysmon.evtx", 6, "T1003.002"),
+        ("winlogbeat.json", 5, "T1087.001"),
+        ("commands.txt", 1, "Benign"),
+        ("commands.txt", 5, "Benign"),
+        ("processes.csv", 1, "Benign"),
+        ("audit.log", 1, "Benign"),
+    ] {
+        assert_eq!(label(file, record), wanted, "{file}:{record}");
+    }
+    let attacks = found.values().filter(|row| row["label"] != "Benign" && row["abstained"] == false).count();
+    assert!((28..=38).contains(&attacks), "{attacks} findings in {} lines", found.len());
+}
+
+#[test]
+fn the_number_of_threads_changes_no_byte() {
+    assert_eq!(findings("1"), findings("3"));
+}
