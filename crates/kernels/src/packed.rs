@@ -13,7 +13,7 @@ pub(crate) const PANEL: usize = 64;
 /// Rows of a tile: with four registers a row, six rows leave room for the panel's registers.
 pub(crate) const TILE: usize = 6;
 
-/// A matrix of shape `[outputs, inputs]` packed into panels of [`PANEL`] outputs, the inner dimension outermost.
+/// A matrix of shape `[outputs, inputs]` packed into panels of 64 outputs, the inner dimension outermost.
 #[derive(Debug, Clone)]
 pub struct PackedMatrix {
     panels: Vec<f32>,

@@ -4,7 +4,7 @@
 //! This crate does no arithmetic: the `engine` crate computes answers and the `train` crate computes gradients, and both
 //! read the same [`EncoderSpec`] and the same weight names ([`WeightLayout`]) from here.
 //!
-//! A folder is what Python `transformers` writes and reads; a *pack* ([`pack`]) is such a folder in one compact file.
+//! A folder is what Python `transformers` writes and reads; a *pack* ([`ModelFolder::to_pack`]) is such a folder in one compact file.
 
 mod batch;
 mod classifier;
