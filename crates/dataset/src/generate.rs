@@ -56,7 +56,7 @@ pub fn generate(options: &GenerateOptions) -> Result<GeneratedSet, DatasetError>
     for side in Side::ALL {
         let mut rows = Vec::new();
         for (label, sixths) in SHARES {
-            let wanted = share(share(options.samples, side), sixths);
+            let wanted = rows_of_label(rows_of_side(options.samples, side), sixths);
             let pool: Vec<usize> = (0..sides.len()).filter(|&index| sides[index] == side && grammar.templates()[index].label == label).collect();
             rows.extend(generator.rows(label, side, wanted, pool)?);
         }
@@ -70,28 +70,16 @@ pub fn generate(options: &GenerateOptions) -> Result<GeneratedSet, DatasetError>
     Ok(set)
 }
 
-/// A count of rows, and how it is divided.
-trait Divide {
-    fn of(self, total: usize) -> usize;
+/// The rows of a side: a tenth for validation and for test each, train takes what doesn't divide.
+fn rows_of_side(samples: usize, side: Side) -> usize {
+    let tenth = samples / 10;
+    if side == Side::Train { samples - 2 * tenth } else { tenth }
 }
 
-impl Divide for Side {
-    fn of(self, total: usize) -> usize {
-        let tenth = total / 10;
-        if self == Side::Train { total - 2 * tenth } else { tenth }
-    }
-}
-
-impl Divide for usize {
-    /// Sixths; the three sixths of the benign rows take what doesn't divide.
-    fn of(self, total: usize) -> usize {
-        let sixth = total / 6;
-        if self == 3 { total - 3 * sixth } else { sixth * self }
-    }
-}
-
-fn share(total: usize, part: impl Divide) -> usize {
-    part.of(total)
+/// The rows of a label in a side of `total` rows; the three sixths of the benign rows take what doesn't divide.
+fn rows_of_label(total: usize, sixths: usize) -> usize {
+    let sixth = total / 6;
+    if sixths == 3 { total - 3 * sixth } else { sixth * sixths }
 }
 
 struct Generator<'a> {
