@@ -1,8 +1,8 @@
 //! The forward pass, step by step, over packed tokens.
 
 use crate::weights::{EncoderWeights, Layer, Norm};
-use attackline_kernels::{AttentionScratch, PackedMatrix, attention, gelu, layer_norm, tanh};
-use attackline_model::{EncoderSpec, TokenBatch};
+use attackline_kernels::{AttentionInput, AttentionScratch, PackedMatrix, Relative, attention, gelu, layer_norm, neighbours, tanh};
+use attackline_model::{Activation, EncoderSpec, Pooling, Step, TokenBatch};
 
 /// Buffers of one forward pass.
 #[derive(Default)]
@@ -14,63 +14,151 @@ struct Scratch {
     attention: AttentionScratch,
 }
 
-/// Logits `[lines, labels]` of a batch.
-pub(crate) fn logits(spec: &EncoderSpec, weights: &EncoderWeights, batch: &TokenBatch) -> Vec<f32> {
-    let mut hidden = embed(spec, weights, batch);
-    let mut scratch = Scratch::default();
-    let last = weights.layers.len() - 1;
-    for (index, layer) in weights.layers.iter().enumerate() {
-        attend(spec, layer, batch, &hidden, &mut scratch);
-        // Pooling reads only each line's first token, so the last layer computes nothing else after its attention.
-        if index == last {
-            hidden = first_rows(&hidden, batch, spec.hidden);
-            scratch.context = first_rows(&scratch.context, batch, spec.hidden);
+/// One forward pass over a batch.
+pub(crate) struct Pass<'a> {
+    pub spec: &'a EncoderSpec,
+    pub weights: &'a EncoderWeights,
+    pub batch: &'a TokenBatch,
+    /// Told of every step. Where the head reads only first tokens, the last layer's results after its attention are of those alone.
+    pub seen: &'a mut dyn FnMut(Step, &[f32]),
+}
+
+impl Pass<'_> {
+    /// Logits `[lines, labels]`.
+    pub(crate) fn logits(mut self) -> Vec<f32> {
+        let mut hidden = self.embed();
+        (self.seen)(Step::Embeddings, &hidden);
+        let convolved = self.weights.convolution.as_ref().map(|_| self.convolve(&hidden));
+        let mut scratch = Scratch::default();
+        let last = self.weights.layers.len() - 1;
+        for (index, layer) in self.weights.layers.iter().enumerate() {
+            self.attend(index, layer, &hidden, &mut scratch);
+            // Pooling reads only each line's first token, so the last layer computes nothing else after its attention.
+            let pooled_next = index == last && self.spec.head.pooling == Pooling::First && (index > 0 || convolved.is_none());
+            if pooled_next {
+                hidden = self.first_rows(&hidden);
+                scratch.context = self.first_rows(&scratch.context);
+            }
+            self.finish_layer(index, layer, &mut hidden, &mut scratch);
+            if let (0, Some(convolved), Some(weights)) = (index, &convolved, &self.weights.convolution) {
+                add(&mut hidden, convolved);
+                self.norm(&mut hidden, &weights.norm);
+            }
+            (self.seen)(Step::Output(index), &hidden);
         }
-        finish_layer(spec, layer, &mut hidden, &mut scratch);
+        let pooled = self.pool(hidden);
+        (self.seen)(Step::Pooled, &pooled);
+        let logits = product(&self.weights.classifier, &pooled);
+        (self.seen)(Step::Logits, &logits);
+        logits
     }
-    let mut pooled = product(&weights.pooler, &hidden);
-    tanh(&mut pooled);
-    product(&weights.classifier, &pooled)
-}
 
-/// Word, position and type vectors, summed and normed: `[tokens, hidden]`.
-fn embed(spec: &EncoderSpec, weights: &EncoderWeights, batch: &TokenBatch) -> Vec<f32> {
-    let width = spec.hidden;
-    let mut hidden = Vec::with_capacity(batch.tokens() * width);
-    for line in batch.offsets().windows(2) {
-        for (position, &id) in batch.ids()[line[0]..line[1]].iter().enumerate() {
-            let word = &weights.words[id as usize * width..][..width];
-            let place = &weights.positions[position * width..][..width];
-            hidden.extend(word.iter().zip(place).map(|(word, place)| word + place));
+    /// Word, position and type vectors, summed, projected where the tables are narrower, and normed: `[tokens, hidden]`.
+    fn embed(&self) -> Vec<f32> {
+        let (width, weights) = (self.spec.embedding, self.weights);
+        let mut sums = Vec::with_capacity(self.batch.tokens() * width);
+        for line in self.batch.offsets().windows(2) {
+            for (position, &id) in self.batch.ids()[line[0]..line[1]].iter().enumerate() {
+                let word = &weights.words[id as usize * width..][..width];
+                if weights.places.is_empty() {
+                    sums.extend_from_slice(word);
+                    continue;
+                }
+                let row = if self.spec.absolute.is_some() { position } else { 0 };
+                let place = &weights.places[row * width..][..width];
+                sums.extend(word.iter().zip(place).map(|(word, place)| word + place));
+            }
         }
+        let mut hidden = match &weights.embedding_projection {
+            Some(projection) => product(projection, &sums),
+            None => sums,
+        };
+        self.norm(&mut hidden, &weights.embedding_norm);
+        hidden
     }
-    norm(&mut hidden, &weights.embedding_norm, spec);
-    hidden
+
+    /// Queries, keys and values of all tokens, then attention within each line, into `scratch.context`.
+    fn attend(&mut self, index: usize, layer: &Layer, hidden: &[f32], scratch: &mut Scratch) {
+        product_into(&layer.query_key_value, hidden, &mut scratch.query_key_value);
+        (self.seen)(Step::QueryKeyValue(index), &scratch.query_key_value);
+        scratch.context.resize(hidden.len(), 0.0);
+        let input = AttentionInput {
+            qkv: &scratch.query_key_value,
+            offsets: self.batch.offsets(),
+            heads: self.spec.heads,
+            terms: self.spec.attention_terms,
+            relative: layer.relative.as_ref().map(|terms| Relative { terms, rows: &self.weights.distances }),
+            dropout: None,
+        };
+        attention(input, &mut scratch.context, &mut scratch.attention);
+        (self.seen)(Step::Context(index), &scratch.context);
+    }
+
+    /// Output projection, residual and norm; feed-forward block, residual and norm.
+    fn finish_layer(&mut self, index: usize, layer: &Layer, hidden: &mut [f32], scratch: &mut Scratch) {
+        product_into(&layer.attention_output, &scratch.context, &mut scratch.projected);
+        add(hidden, &scratch.projected);
+        self.norm(hidden, &layer.attention_norm);
+        (self.seen)(Step::Attention(index), hidden);
+        product_into(&layer.up, hidden, &mut scratch.wide);
+        activate(self.spec.activation, &mut scratch.wide);
+        product_into(&layer.down, &scratch.wide, &mut scratch.projected);
+        add(hidden, &scratch.projected);
+        self.norm(hidden, &layer.output_norm);
+    }
+
+    /// The convolution over each line's tokens, nothing standing beyond its ends: `[tokens, hidden]`.
+    fn convolve(&self, hidden: &[f32]) -> Vec<f32> {
+        let (Some(convolution), Some(weights)) = (self.spec.convolution, &self.weights.convolution) else { return Vec::new() };
+        let mut out = product(&weights.product, &neighbours(hidden, self.batch.offsets(), convolution.kernel));
+        activate(convolution.activation, &mut out);
+        out
+    }
+
+    fn pool(&self, hidden: Vec<f32>) -> Vec<f32> {
+        let (width, lines) = (self.spec.hidden, self.batch.lines());
+        let mut pooled = match self.spec.head.pooling {
+            Pooling::First if hidden.len() == lines * width => hidden,
+            Pooling::First => self.first_rows(&hidden),
+            Pooling::Mean => {
+                let line_mean = |line: &[usize]| mean_row(&hidden[line[0] * width..line[1] * width], width);
+                self.batch.offsets().windows(2).flat_map(line_mean).collect()
+            }
+        };
+        if let (Some(dense), Some(activation)) = (&self.weights.pooler, self.spec.head.dense) {
+            pooled = product(dense, &pooled);
+            activate(activation, &mut pooled);
+        }
+        pooled
+    }
+
+    /// The rows of each line's first token.
+    fn first_rows(&self, rows: &[f32]) -> Vec<f32> {
+        let (starts, width) = (&self.batch.offsets()[..self.batch.lines()], self.spec.hidden);
+        starts.iter().flat_map(|&start| &rows[start * width..][..width]).copied().collect()
+    }
+
+    fn norm(&self, rows: &mut [f32], norm: &Norm) {
+        layer_norm(rows, &norm.gain, &norm.bias, self.spec.norm_epsilon);
+    }
 }
 
-/// Queries, keys and values of all tokens, then attention within each line, into `scratch.context`.
-fn attend(spec: &EncoderSpec, layer: &Layer, batch: &TokenBatch, hidden: &[f32], scratch: &mut Scratch) {
-    product_into(&layer.query_key_value, hidden, &mut scratch.query_key_value);
-    scratch.context.resize(hidden.len(), 0.0);
-    attention(&scratch.query_key_value, batch.offsets(), spec.heads, &mut scratch.context, &mut scratch.attention);
+/// The mean of the rows, summed from the first to the last.
+fn mean_row(rows: &[f32], width: usize) -> Vec<f32> {
+    let mut mean = vec![0.0; width];
+    for row in rows.chunks_exact(width) {
+        add(&mut mean, row);
+    }
+    let count = (rows.len() / width) as f32;
+    mean.iter_mut().for_each(|value| *value /= count);
+    mean
 }
 
-/// Output projection, residual and norm; feed-forward block, residual and norm.
-fn finish_layer(spec: &EncoderSpec, layer: &Layer, hidden: &mut [f32], scratch: &mut Scratch) {
-    product_into(&layer.attention_output, &scratch.context, &mut scratch.projected);
-    add(hidden, &scratch.projected);
-    norm(hidden, &layer.attention_norm, spec);
-    product_into(&layer.up, hidden, &mut scratch.wide);
-    gelu(&mut scratch.wide);
-    product_into(&layer.down, &scratch.wide, &mut scratch.projected);
-    add(hidden, &scratch.projected);
-    norm(hidden, &layer.output_norm, spec);
-}
-
-/// The rows of each line's first token.
-fn first_rows(rows: &[f32], batch: &TokenBatch, width: usize) -> Vec<f32> {
-    let starts = &batch.offsets()[..batch.lines()];
-    starts.iter().flat_map(|&start| &rows[start * width..][..width]).copied().collect()
+fn activate(activation: Activation, values: &mut [f32]) {
+    match activation {
+        Activation::Gelu => gelu(values),
+        Activation::Tanh => tanh(values),
+    }
 }
 
 fn product(matrix: &PackedMatrix, rows: &[f32]) -> Vec<f32> {
@@ -86,8 +174,4 @@ fn product_into(matrix: &PackedMatrix, rows: &[f32], out: &mut Vec<f32>) {
 
 fn add(rows: &mut [f32], residual: &[f32]) {
     rows.iter_mut().zip(residual).for_each(|(value, add)| *value += add);
-}
-
-fn norm(rows: &mut [f32], norm: &Norm, spec: &EncoderSpec) {
-    layer_norm(rows, &norm.gain, &norm.bias, spec.norm_epsilon);
 }

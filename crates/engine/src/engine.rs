@@ -1,6 +1,6 @@
-use crate::{encoder, weights::EncoderWeights};
+use crate::{encoder::Pass, weights::EncoderWeights};
 use attackline_kernels::softmax;
-use attackline_model::{Classifier, Encoded, EncoderSpec, Labels, ModelError, ModelFolder, Prediction, Settings, TextTokenizer, TokenBatch};
+use attackline_model::{Classifier, Encoded, EncoderSpec, Labels, ModelError, ModelFolder, Prediction, Settings, Step, TextTokenizer, TokenBatch};
 
 /// Why a folder can't be served.
 #[derive(Debug, thiserror::Error)]
@@ -26,10 +26,11 @@ impl Engine {
     /// Lays the folder's weights out for inference.
     pub fn new(folder: &ModelFolder) -> Result<Self, EngineError> {
         let labels = folder.labels.clone().ok_or(EngineError::NoLabels)?;
+        let tokenizer = folder.tokenizer(None)?;
         Ok(Self {
             spec: folder.spec.clone(),
-            weights: EncoderWeights::new(folder, labels.len())?,
-            tokenizer: folder.tokenizer(None)?,
+            weights: EncoderWeights::new(folder, labels.len(), tokenizer.max_length())?,
+            tokenizer,
             settings: folder.settings.clone(),
             labels,
         })
@@ -38,10 +39,16 @@ impl Engine {
     /// The head's raw outputs, `[lines, labels]`.
     ///
     /// # Panics
-    /// If a token id is not in the vocabulary or a line is longer than the model's positions; what [`Classifier::encode`]
+    /// If a token id is not in the vocabulary or a line is longer than [`TextTokenizer::max_length`]; what [`Classifier::encode`]
     /// gives never is.
     pub fn logits(&self, batch: &TokenBatch) -> Vec<f32> {
-        if batch.is_empty() { Vec::new() } else { encoder::logits(&self.spec, &self.weights, batch) }
+        self.observed_logits(batch, &mut |_, _| {})
+    }
+
+    /// [`Engine::logits`], telling `seen` of every step's result on the way: to compare it with another implementation's. Where the
+    /// head reads only first tokens, the last layer's results after its attention are of those alone.
+    pub fn observed_logits(&self, batch: &TokenBatch, seen: &mut dyn FnMut(Step, &[f32])) -> Vec<f32> {
+        if batch.is_empty() { Vec::new() } else { Pass { spec: &self.spec, weights: &self.weights, batch, seen }.logits() }
     }
 }
 

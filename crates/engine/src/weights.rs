@@ -1,7 +1,7 @@
 //! Weights in the layout that the products want.
 
-use attackline_kernels::PackedMatrix;
-use attackline_model::{EncoderSpec, LayerRole, ModelError, ModelFolder, Role, Tensor, WeightLayout};
+use attackline_kernels::{PackedMatrix, RelativeTerms, layer_norm};
+use attackline_model::{EncoderSpec, LayerRole, ModelError, ModelFolder, RelativePositions, Role, Tensor, WeightLayout};
 
 /// Gain and bias of a layer norm, each `[hidden]`.
 pub(crate) struct Norm {
@@ -12,6 +12,8 @@ pub(crate) struct Norm {
 pub(crate) struct Layer {
     /// Query, key and value in one product: `[3 · hidden, hidden]`.
     pub query_key_value: PackedMatrix,
+    /// The projected table of relative positions, made once at load.
+    pub relative: Option<RelativeTerms>,
     pub attention_output: PackedMatrix,
     pub attention_norm: Norm,
     pub up: PackedMatrix,
@@ -19,30 +21,42 @@ pub(crate) struct Layer {
     pub output_norm: Norm,
 }
 
+/// DeBERTa-v2's convolution as a product over what [`attackline_kernels::neighbours`] gathers.
+pub(crate) struct ConvolutionWeights {
+    pub product: PackedMatrix,
+    pub norm: Norm,
+}
+
 pub(crate) struct EncoderWeights {
-    /// `[vocabulary, hidden]`.
+    /// `[vocabulary, embedding]`.
     pub words: Vec<f32>,
-    /// `[positions, hidden]`, the vector of token type 0 already added.
-    pub positions: Vec<f32>,
+    /// What is added to the words, the vector of token type 0 in it: `[places, embedding]`, one row for each position, one for all
+    /// positions, or none.
+    pub places: Vec<f32>,
+    pub embedding_projection: Option<PackedMatrix>,
     pub embedding_norm: Norm,
+    /// Rows of the projected tables by distance, see [`attackline_kernels::Relative`].
+    pub distances: Vec<u32>,
     pub layers: Vec<Layer>,
-    pub pooler: PackedMatrix,
+    pub convolution: Option<ConvolutionWeights>,
+    pub pooler: Option<PackedMatrix>,
     pub classifier: PackedMatrix,
 }
 
 struct Source<'a> {
     folder: &'a ModelFolder,
+    spec: &'a EncoderSpec,
     layout: WeightLayout,
 }
 
 impl Source<'_> {
-    fn tensor(&self, role: Role) -> Result<&Tensor, ModelError> {
+    fn tensor(&self, role: Role) -> Result<Tensor, ModelError> {
         let entry = self.layout.entry(role).ok_or_else(|| ModelError::damaged("config.json", format!("the architecture has no {role:?}")))?;
-        self.folder.tensors.get(&entry.name).ok_or_else(|| ModelError::MissingTensor { name: entry.name.clone(), shape: entry.shape.clone() })
+        self.folder.weights.tensor(&entry.name)
     }
 
     fn data(&self, role: Role) -> Result<Vec<f32>, ModelError> {
-        self.tensor(role).map(|tensor| tensor.data.clone())
+        self.tensor(role).map(|tensor| tensor.data)
     }
 
     fn norm(&self, gain: Role, bias: Role) -> Result<Norm, ModelError> {
@@ -51,20 +65,70 @@ impl Source<'_> {
 
     fn product(&self, weight: Role, bias: Role) -> Result<PackedMatrix, ModelError> {
         let weight = self.tensor(weight)?;
-        Ok(PackedMatrix::new(&weight.data, &self.tensor(bias)?.data, weight.shape[1]))
+        Ok(PackedMatrix::new(&weight.data, &self.data(bias)?, weight.shape[1]))
     }
 
-    fn layer(&self, index: usize, spec: &EncoderSpec) -> Result<Layer, ModelError> {
+    /// What is added to the words' vectors.
+    fn places(&self) -> Result<Vec<f32>, ModelError> {
+        let width = self.spec.embedding;
+        let mut places = match self.spec.absolute {
+            Some(absolute) => self.data(Role::PositionEmbedding)?.split_off(absolute.first * width),
+            None if self.spec.token_types > 0 => vec![0.0; width],
+            None => Vec::new(),
+        };
+        if self.spec.token_types > 0 {
+            let types = self.data(Role::TokenTypeEmbedding)?;
+            for row in places.chunks_exact_mut(width) {
+                row.iter_mut().zip(&types).for_each(|(value, add)| *value += add);
+            }
+        }
+        Ok(places)
+    }
+
+    /// The rows of the table of relative positions that lines of up to `longest` tokens need, normed: `[rows, hidden]`.
+    fn relative_rows(&self, relative: &RelativePositions, longest: usize) -> Result<Vec<f32>, ModelError> {
+        let band = relative.band(longest);
+        let mut rows = self.data(Role::RelativeEmbedding)?;
+        rows.truncate(band.end * self.spec.hidden);
+        rows.drain(..band.start * self.spec.hidden);
+        if relative.normed {
+            let norm = self.norm(Role::RelativeNormGain, Role::RelativeNormBias)?;
+            layer_norm(&mut rows, &norm.gain, &norm.bias, self.spec.norm_epsilon);
+        }
+        Ok(rows)
+    }
+
+    /// The table's `rows` through one projection.
+    fn project(&self, rows: &[f32], weight: Role, bias: Role) -> Result<Vec<f32>, ModelError> {
+        let mut out = vec![0.0; rows.len()];
+        self.product(weight, bias)?.product(rows, &mut out);
+        Ok(out)
+    }
+
+    fn relative_terms(&self, relative: &RelativePositions, rows: &[f32], layer: usize) -> Result<RelativeTerms, ModelError> {
+        use LayerRole::*;
+        let role = |role| Role::Layer(layer, role);
+        let (keys, queries) = if relative.shared_projections {
+            ((KeyWeight, KeyBias), (QueryWeight, QueryBias))
+        } else {
+            ((PositionKeyWeight, PositionKeyBias), (PositionQueryWeight, PositionQueryBias))
+        };
+        let project = |used: bool, (weight, bias)| used.then(|| self.project(rows, role(weight), role(bias))).transpose();
+        let (keys, queries) = (project(relative.content_to_position, keys)?, project(relative.position_to_content, queries)?);
+        Ok(RelativeTerms::new(keys.as_deref(), queries.as_deref(), self.spec.hidden, self.spec.heads))
+    }
+
+    fn layer(&self, index: usize, relative_rows: Option<(&RelativePositions, &[f32])>) -> Result<Layer, ModelError> {
         use LayerRole::*;
         let role = |role| Role::Layer(index, role);
-        let mut weight = Vec::with_capacity(3 * spec.hidden * spec.hidden);
-        let mut bias = Vec::with_capacity(3 * spec.hidden);
+        let (mut weight, mut bias) = (Vec::new(), Vec::new());
         for (part_weight, part_bias) in [(QueryWeight, QueryBias), (KeyWeight, KeyBias), (ValueWeight, ValueBias)] {
-            weight.extend_from_slice(&self.tensor(role(part_weight))?.data);
-            bias.extend_from_slice(&self.tensor(role(part_bias))?.data);
+            weight.extend(self.data(role(part_weight))?);
+            bias.extend(self.data(role(part_bias))?);
         }
         Ok(Layer {
-            query_key_value: PackedMatrix::new(&weight, &bias, spec.hidden),
+            query_key_value: PackedMatrix::new(&weight, &bias, self.spec.hidden),
+            relative: relative_rows.map(|(relative, rows)| self.relative_terms(relative, rows, index)).transpose()?,
             attention_output: self.product(role(AttentionOutputWeight), role(AttentionOutputBias))?,
             attention_norm: self.norm(role(AttentionNormGain), role(AttentionNormBias))?,
             up: self.product(role(UpWeight), role(UpBias))?,
@@ -72,23 +136,34 @@ impl Source<'_> {
             output_norm: self.norm(role(OutputNormGain), role(OutputNormBias))?,
         })
     }
+
+    fn convolution(&self) -> Result<ConvolutionWeights, ModelError> {
+        let (weight, bias) = (self.data(Role::ConvolutionWeight)?, self.data(Role::ConvolutionBias)?);
+        Ok(ConvolutionWeights {
+            product: PackedMatrix::new(&weight, &bias, weight.len() / bias.len()),
+            norm: self.norm(Role::ConvolutionNormGain, Role::ConvolutionNormBias)?,
+        })
+    }
 }
 
 impl EncoderWeights {
-    pub fn new(folder: &ModelFolder, labels: usize) -> Result<Self, ModelError> {
+    /// Lays out the weights for lines of up to `longest` tokens.
+    pub fn new(folder: &ModelFolder, labels: usize, longest: usize) -> Result<Self, ModelError> {
         let spec = &folder.spec;
-        let source = Source { folder, layout: WeightLayout::new(spec, labels) };
-        let first_type = &source.tensor(Role::TokenTypeEmbedding)?.data[..spec.hidden];
-        let mut positions = source.data(Role::PositionEmbedding)?;
-        for row in positions.chunks_exact_mut(spec.hidden) {
-            row.iter_mut().zip(first_type).for_each(|(value, add)| *value += add);
-        }
+        let source = Source { folder, spec, layout: WeightLayout::new(spec, labels) };
+        let relative = spec.relative.as_ref().filter(|relative| relative.is_used());
+        let rows = relative.map(|relative| source.relative_rows(relative, longest)).transpose()?;
+        let relative_rows = relative.zip(rows.as_deref());
+        let projection = source.layout.entry(Role::EmbeddingProjection).map(|_| source.tensor(Role::EmbeddingProjection)).transpose()?;
         Ok(Self {
             words: source.data(Role::WordEmbedding)?,
-            positions,
+            places: source.places()?,
+            embedding_projection: projection.map(|weight| PackedMatrix::new(&weight.data, &vec![0.0; spec.hidden], spec.embedding)),
             embedding_norm: source.norm(Role::EmbeddingNormGain, Role::EmbeddingNormBias)?,
-            layers: (0..spec.layers).map(|index| source.layer(index, spec)).collect::<Result<_, _>>()?,
-            pooler: source.product(Role::PoolerWeight, Role::PoolerBias)?,
+            distances: relative.map(|relative| relative.rows(longest)).unwrap_or_default(),
+            layers: (0..spec.layers).map(|index| source.layer(index, relative_rows)).collect::<Result<_, _>>()?,
+            convolution: spec.convolution.map(|_| source.convolution()).transpose()?,
+            pooler: spec.head.dense.map(|_| source.product(Role::PoolerWeight, Role::PoolerBias)).transpose()?,
             classifier: source.product(Role::ClassifierWeight, Role::ClassifierBias)?,
         })
     }

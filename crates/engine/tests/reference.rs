@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use attackline_engine::{Engine, EngineError};
-use attackline_model::{Classifier, ModelFolder, TokenBatch};
+use attackline_model::{Classifier, ModelFolder, Tensor, TokenBatch};
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -81,11 +81,11 @@ fn what_is_wrong_with_a_folder_is_named() {
     let broken = |change: &dyn Fn(&mut ModelFolder)| {
         let mut folder = sound.clone();
         change(&mut folder);
-        ModelFolder::from_parts(folder.files, folder.tensors).unwrap_err().to_string()
+        ModelFolder::from_parts(folder.files, folder.weights).unwrap_err().to_string()
     };
-    let missing = broken(&|folder| drop(folder.tensors.remove("bert.encoder.layer.1.output.dense.bias")));
+    let missing = broken(&|folder| drop(folder.weights.remove("bert.encoder.layer.1.output.dense.bias")));
     assert!(missing.contains("bert.encoder.layer.1.output.dense.bias is missing"), "{missing}");
-    let misshapen = broken(&|folder| folder.tensors.get_mut("classifier.bias").unwrap().shape = vec![5]);
+    let misshapen = broken(&|folder| folder.weights.insert("classifier.bias".into(), Tensor { shape: vec![5], data: vec![0.0; 5] }));
     assert!(misshapen.contains("classifier.bias") && misshapen.contains("[5]"), "{misshapen}");
     let unknown = broken(&|folder| {
         let config = String::from_utf8(folder.files["config.json"].clone()).unwrap();

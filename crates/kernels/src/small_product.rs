@@ -10,12 +10,19 @@ pub(crate) struct Strided<'a> {
     pub(crate) step: usize,
 }
 
+/// A right factor: element `(k, j)` is `data[k · row + j]`.
+#[derive(Clone, Copy)]
+pub(crate) struct Right<'a> {
+    pub(crate) data: &'a [f32],
+    pub(crate) row: usize,
+}
+
 const TILE: usize = 6;
 
-/// `out = left · right` with extents `[rows, inner, columns]`; `right` and `out` are dense and `columns` is a multiple of
+/// `out = left · right` with extents `[rows, inner, columns]`; `out` is dense and `columns` is a multiple of
 /// [`LANES`]. Each element is one chain of multiply-adds over the inner dimension, whatever tile it falls into.
 #[inline(always)]
-pub(crate) fn product<const FUSED: bool>(left: Strided<'_>, right: &[f32], [rows, inner, columns]: [usize; 3], out: &mut [f32]) {
+pub(crate) fn product<const FUSED: bool>(left: Strided<'_>, right: Right<'_>, [rows, inner, columns]: [usize; 3], out: &mut [f32]) {
     let mut row = 0;
     while row + TILE <= rows {
         tile_row::<FUSED, TILE>(left, right, row, inner, columns, out);
@@ -31,12 +38,12 @@ pub(crate) fn product<const FUSED: bool>(left: Strided<'_>, right: &[f32], [rows
 }
 
 #[inline(always)]
-fn tile_row<const FUSED: bool, const R: usize>(left: Strided<'_>, right: &[f32], row: usize, inner: usize, columns: usize, out: &mut [f32]) {
+fn tile_row<const FUSED: bool, const R: usize>(left: Strided<'_>, right: Right<'_>, row: usize, inner: usize, columns: usize, out: &mut [f32]) {
     let mut column = 0;
     while column < columns {
         let mut sums = [[0.0f32; LANES]; R];
         for k in 0..inner {
-            let line: &[f32; LANES] = right[k * columns + column..][..LANES].try_into().expect("a slice of LANES elements");
+            let line: &[f32; LANES] = right.data[k * right.row + column..][..LANES].try_into().expect("a slice of LANES elements");
             for (r, sums) in sums.iter_mut().enumerate() {
                 let factor = left.data[(row + r) * left.row + k * left.step];
                 for (sum, &value) in sums.iter_mut().zip(line) {

@@ -32,16 +32,16 @@ pub enum ModelError {
         /// What would be accepted.
         supported: String,
     },
-    /// A tensor that the architecture needs is not in the weights.
-    #[error("model.safetensors: tensor {name} is missing (wanted shape {shape:?})")]
-    MissingTensor {
-        /// Its Hugging Face name.
-        name: String,
-        /// The shape that the configuration asks for.
-        shape: Vec<usize>,
+    /// Tensors that the architecture needs are not in the weights.
+    #[error("weights: {}", list_missing(missing, surplus))]
+    MissingTensors {
+        /// Hugging Face names, and the shapes that the configuration asks for.
+        missing: Vec<(String, Vec<usize>)>,
+        /// Names in the weights that the architecture does not know.
+        surplus: Vec<String>,
     },
     /// A tensor has another shape than the configuration says.
-    #[error("model.safetensors: tensor {name} has shape {found:?}, the configuration asks for {expected:?}")]
+    #[error("weights: tensor {name} has shape {found:?}, the configuration asks for {expected:?}")]
     WrongShape {
         /// Its Hugging Face name.
         name: String,
@@ -60,4 +60,23 @@ impl ModelError {
     pub fn damaged(file: impl Into<String>, reason: impl ToString) -> Self {
         Self::Damaged { file: file.into(), reason: reason.to_string() }
     }
+}
+
+/// How many names a message lists.
+const LISTED: usize = 8;
+
+fn list_missing(missing: &[(String, Vec<usize>)], surplus: &[String]) -> String {
+    let mut text = match missing {
+        [(name, shape)] => format!("tensor {name} is missing (wanted shape {shape:?})"),
+        _ => {
+            let names: Vec<String> = missing.iter().take(LISTED).map(|(name, shape)| format!("{name} {shape:?}")).collect();
+            format!("{} tensors are missing: {}{}", missing.len(), names.join(", "), if missing.len() > LISTED { ", …" } else { "" })
+        }
+    };
+    if !surplus.is_empty() {
+        let names: Vec<&str> = surplus.iter().take(LISTED).map(String::as_str).collect();
+        let more = if surplus.len() > LISTED { ", …" } else { "" };
+        text.push_str(&format!("; {} not known to this architecture: {}{more}", surplus.len(), names.join(", ")));
+    }
+    text
 }

@@ -1,4 +1,4 @@
-use crate::{EncoderSpec, Labels, ModelError, Settings, TensorMap, TextTokenizer, WeightLayout, safetensors_file};
+use crate::{Checkpoint, EncoderSpec, Labels, ModelError, Settings, TextTokenizer, WeightLayout, safetensors_file};
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, path::Path};
 
@@ -26,8 +26,8 @@ pub struct ModelFolder {
     pub labels: Option<Labels>,
     /// `attackline.json`, or its defaults.
     pub settings: Settings,
-    /// All weights in f32 under the names of [`WeightLayout`].
-    pub tensors: TensorMap,
+    /// All weights under the names of [`WeightLayout`].
+    pub weights: Checkpoint,
 }
 
 impl ModelFolder {
@@ -53,43 +53,43 @@ impl ModelFolder {
         if !weights.is_file() {
             return Err(not_a_folder(&format!("it has no {WEIGHTS}")));
         }
-        Self::from_parts(files, safetensors_file::read(&fs_err::read(weights)?)?)
+        Self::from_parts(files, safetensors_file::read(&fs_err::read(weights)?)?.into())
     }
 
     /// Puts a model together from its small files and its weights, and checks both.
-    pub fn from_parts(files: FolderFiles, tensors: TensorMap) -> Result<Self, ModelError> {
+    pub fn from_parts(files: FolderFiles, weights: Checkpoint) -> Result<Self, ModelError> {
         let config: Value =
             serde_json::from_slice(files.get(CONFIG).map_or(&[][..], Vec::as_slice)).map_err(|error| ModelError::damaged(CONFIG, error))?;
         let spec = EncoderSpec::from_config(&config)?;
         let labels = if is_classifier(&config) { Some(Labels::from_config(&config)?) } else { None };
         let settings = match files.get(SETTINGS) {
             Some(bytes) => Settings::from_json(bytes)?,
-            None => Settings { max_length: Settings::default().max_length.min(spec.positions), ..Settings::default() },
+            None => Settings { max_length: Settings::default().max_length.min(spec.longest), ..Settings::default() },
         };
-        if settings.max_length > spec.positions {
+        if settings.max_length > spec.longest {
             return Err(ModelError::damaged(
                 SETTINGS,
-                format!("max_length {} is above the model's {} positions", settings.max_length, spec.positions),
+                format!("max_length {} is above the model's longest line, {} tokens", settings.max_length, spec.longest),
             ));
         }
         let layout = WeightLayout::new(&spec, labels.as_ref().map_or(0, Labels::len));
-        let tensors = layout.normalise(tensors);
-        layout.check(&tensors, labels.is_none())?;
-        Ok(Self { files, config, spec, labels, settings, tensors })
+        let weights = layout.normalise(weights);
+        layout.check(&weights, labels.is_none())?;
+        Ok(Self { files, config, spec, labels, settings, weights })
     }
 
     /// The tokenizer, cutting lines to `max_length` tokens (that of the settings, unless told otherwise).
     pub fn tokenizer(&self, max_length: Option<usize>) -> Result<TextTokenizer, ModelError> {
         let json = self.files.get(TOKENIZER).ok_or_else(|| ModelError::Tokenizer("is missing".into()))?;
-        let length = max_length.unwrap_or(self.settings.max_length).min(self.spec.positions);
+        let length = max_length.unwrap_or(self.settings.max_length).min(self.spec.longest);
         TextTokenizer::new(json, length, self.spec.vocabulary)
     }
 
     /// The same architecture and tokenizer with other weights, labels and settings: what training makes of a base.
-    pub fn with_head(&self, labels: Labels, settings: Settings, tensors: TensorMap) -> Result<Self, ModelError> {
+    pub fn with_head(&self, labels: Labels, settings: Settings, weights: impl Into<Checkpoint>) -> Result<Self, ModelError> {
         let mut config = self.config.as_object().cloned().unwrap_or_default();
         labels.write_to(&mut config);
-        config.insert("architectures".into(), json!(["BertForSequenceClassification"]));
+        config.insert("architectures".into(), json!([self.spec.model_type.architecture()]));
         config.insert("problem_type".into(), json!("single_label_classification"));
         config.insert("torch_dtype".into(), json!("float32"));
         config.remove("_name_or_path");
@@ -97,7 +97,7 @@ impl ModelFolder {
         files.insert(CONFIG.into(), pretty(&config));
         files.insert(SETTINGS.into(), settings.to_json());
         files.remove("README.md");
-        Self::from_parts(files, tensors)
+        Self::from_parts(files, weights.into())
     }
 
     /// Changes the settings, and `attackline.json` with them.
@@ -122,7 +122,9 @@ impl ModelFolder {
         for (name, bytes) in &self.files {
             fs_err::write(partial.join(name), bytes)?;
         }
-        fs_err::write(partial.join(WEIGHTS), safetensors_file::write(&self.tensors)?)?;
+        let mut file = std::io::BufWriter::new(fs_err::File::create(partial.join(WEIGHTS))?);
+        safetensors_file::write(&self.weights, &mut file)?;
+        file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
         fs_err::rename(&partial, path)?;
         Ok(())
     }

@@ -7,6 +7,7 @@
 //! A folder is what Python `transformers` writes and reads; a *pack* ([`ModelFolder::to_pack`]) is such a folder in one compact file.
 
 mod batch;
+mod checkpoint;
 mod classifier;
 mod error;
 mod folder;
@@ -21,12 +22,13 @@ mod tokenizer;
 mod weights;
 
 pub use batch::TokenBatch;
+pub use checkpoint::Checkpoint;
 pub use classifier::{Classifier, Encoded, Prediction};
 pub use error::ModelError;
 pub use folder::{FolderFiles, ModelFolder};
 pub use labels::{BENIGN, Labels};
 pub use settings::{Settings, TrainingSummary};
-pub use spec::{Activation, EncoderSpec, Pooling, PositionScheme};
+pub use spec::{AbsolutePositions, Activation, Convolution, EncoderSpec, Head, ModelType, Pooling, RelativePositions, Step};
 pub use tensor::{Tensor, TensorMap};
 pub use text::prepare;
 pub use tokenizer::TextTokenizer;

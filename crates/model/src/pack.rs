@@ -35,7 +35,8 @@ impl ModelFolder {
             Err(error) => Err(ModelError::damaged(name.clone(), error)),
         };
         let files = self.files.iter().map(text).collect::<Result<_, _>>()?;
-        let tensors = self.tensors.iter().map(|(name, tensor)| Entry { name: name.clone(), shape: tensor.shape.clone() }).collect();
+        let entry = |name: &str| self.weights.shape(name).map(|shape| Entry { name: name.to_owned(), shape: shape.to_vec() });
+        let tensors = self.weights.names().filter_map(entry).collect();
         let header = serde_json::to_vec(&Header { files, tensors }).map_err(|error| ModelError::damaged(FILE, error))?;
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&header)?;
@@ -43,8 +44,8 @@ impl ModelFolder {
         let mut pack = MAGIC.to_vec();
         pack.extend((header.len() as u32).to_le_bytes());
         pack.extend(header);
-        for tensor in self.tensors.values() {
-            write_tensor(tensor, &mut pack);
+        for name in self.weights.names() {
+            write_tensor(&self.weights.tensor(name)?, &mut pack);
         }
         Ok(pack)
     }
@@ -64,7 +65,7 @@ impl ModelFolder {
             tensors.insert(entry.name, tensor);
         }
         let files: FolderFiles = header.files.into_iter().map(|(name, text)| (name, text.into_bytes())).collect();
-        Self::from_parts(files, tensors)
+        Self::from_parts(files, tensors.into())
     }
 }
 

@@ -1,5 +1,7 @@
-use crate::{ModelError, Tensor, TensorMap, tensor::element_count};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use crate::{Checkpoint, ModelError, Tensor, TensorMap, tensor::element_count};
+use safetensors::{Dtype, SafeTensors};
+use serde_json::{Map, json};
+use std::io::Write;
 
 const FILE: &str = "model.safetensors";
 
@@ -27,17 +29,29 @@ pub(crate) fn read(bytes: &[u8]) -> Result<TensorMap, ModelError> {
     Ok(tensors)
 }
 
-/// The bytes of a safetensors file in f32, tensors in the order of their names.
-pub(crate) fn write(tensors: &TensorMap) -> Result<Vec<u8>, ModelError> {
-    let bytes: Vec<(&String, &Tensor, Vec<u8>)> =
-        tensors.iter().map(|(name, tensor)| (name, tensor, tensor.data.iter().flat_map(|value| value.to_le_bytes()).collect())).collect();
-    let views = bytes
-        .iter()
-        .map(|(name, tensor, data)| TensorView::new(Dtype::F32, tensor.shape.clone(), data).map(|view| (name.as_str(), view)))
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| ModelError::damaged(FILE, error))?;
-    let metadata = std::collections::HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    safetensors::serialize(views, Some(metadata)).map_err(|error| ModelError::damaged(FILE, error))
+/// Writes a safetensors file in f32, tensors in the order of their names, each read when it is written.
+pub(crate) fn write(weights: &Checkpoint, out: &mut impl Write) -> Result<(), ModelError> {
+    let mut header = Map::from_iter([("__metadata__".to_owned(), json!({"format": "pt"}))]);
+    let mut end = 0;
+    for name in weights.names() {
+        let shape = weights.shape(name).unwrap_or_default();
+        let start = end;
+        end += 4 * element_count(FILE, name, shape)?;
+        header.insert(name.to_owned(), json!({"dtype": "F32", "shape": shape, "data_offsets": [start, end]}));
+    }
+    let mut header = serde_json::to_vec(&header).expect("a JSON object always serialises");
+    // The tensors begin at a multiple of eight bytes.
+    header.resize(header.len().next_multiple_of(8), b' ');
+    out.write_all(&(header.len() as u64).to_le_bytes())?;
+    out.write_all(&header)?;
+    for name in weights.names() {
+        let tensor = weights.tensor(name)?;
+        for part in tensor.data.chunks(16_384) {
+            let bytes: Vec<u8> = part.iter().flat_map(|value| value.to_le_bytes()).collect();
+            out.write_all(&bytes)?;
+        }
+    }
+    Ok(out.flush()?)
 }
 
 #[cfg(test)]
@@ -48,7 +62,8 @@ mod tests {
     #[test]
     fn round_trip_and_damage() {
         let tensors = TensorMap::from([("a".to_owned(), Tensor { shape: vec![2, 3], data: vec![1.0, 2.0, 3.0, -4.0, 5.5, 0.0] })]);
-        let bytes = write(&tensors).unwrap();
+        let mut bytes = Vec::new();
+        write(&tensors.clone().into(), &mut bytes).unwrap();
         assert_eq!(read(&bytes).unwrap(), tensors);
         for length in 0..bytes.len() {
             assert!(read(&bytes[..length]).is_err(), "cut to {length}");

@@ -1,4 +1,5 @@
-use crate::{EncoderSpec, ModelError, Tensor, TensorMap};
+use crate::{Checkpoint, EncoderSpec, ModelError, ModelType};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A weight's part in one transformer layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -10,6 +11,12 @@ pub enum LayerRole {
     KeyBias,
     ValueWeight,
     ValueBias,
+    /// Projects the table of relative positions to what queries meet, where the layer's key weights don't do it.
+    PositionKeyWeight,
+    PositionKeyBias,
+    /// Projects the table of relative positions to what keys meet, where the layer's query weights don't do it.
+    PositionQueryWeight,
+    PositionQueryBias,
     AttentionOutputWeight,
     AttentionOutputBias,
     AttentionNormGain,
@@ -29,14 +36,33 @@ pub enum Role {
     WordEmbedding,
     PositionEmbedding,
     TokenTypeEmbedding,
+    /// From the embeddings' width to the hidden one, without a bias.
+    EmbeddingProjection,
     EmbeddingNormGain,
     EmbeddingNormBias,
+    /// The table of relative positions, shared by all layers.
+    RelativeEmbedding,
+    RelativeNormGain,
+    RelativeNormBias,
     /// A weight of layer `.0`.
     Layer(usize, LayerRole),
+    /// `[hidden, hidden, kernel]`.
+    ConvolutionWeight,
+    ConvolutionBias,
+    ConvolutionNormGain,
+    ConvolutionNormBias,
+    /// The square layer between pooling and classifier.
     PoolerWeight,
     PoolerBias,
     ClassifierWeight,
     ClassifierBias,
+}
+
+impl Role {
+    /// Whether the weight belongs to the head that a classifier has and a base model need not have.
+    pub fn is_head(self) -> bool {
+        matches!(self, Self::PoolerWeight | Self::PoolerBias | Self::ClassifierWeight | Self::ClassifierBias)
+    }
 }
 
 /// One weight: its part, its Hugging Face name and its shape (`[out, in]` for products).
@@ -54,95 +80,138 @@ pub struct WeightEntry {
 #[derive(Debug, Clone)]
 pub struct WeightLayout {
     entries: Vec<WeightEntry>,
+    places: BTreeMap<Role, usize>,
+    prefix: &'static str,
 }
-
-const PREFIX: &str = "bert.";
 
 impl WeightLayout {
     /// The encoder's weights followed by those of a classification head with `labels` outputs.
     pub fn new(spec: &EncoderSpec, labels: usize) -> Self {
+        let prefix = spec.model_type.prefix();
+        let mut entries: Vec<WeightEntry> = Vec::new();
+        let mut encoder =
+            |role, name: &str, shape: &[usize]| entries.push(WeightEntry { role, name: format!("{prefix}{name}"), shape: shape.to_vec() });
         let h = spec.hidden;
-        let mut entries = vec![
-            encoder(Role::WordEmbedding, "embeddings.word_embeddings.weight", &[spec.vocabulary, h]),
-            encoder(Role::PositionEmbedding, "embeddings.position_embeddings.weight", &[spec.positions, h]),
-            encoder(Role::TokenTypeEmbedding, "embeddings.token_type_embeddings.weight", &[spec.token_types, h]),
-            encoder(Role::EmbeddingNormGain, "embeddings.LayerNorm.weight", &[h]),
-            encoder(Role::EmbeddingNormBias, "embeddings.LayerNorm.bias", &[h]),
-        ];
-        for layer in 0..spec.layers {
-            entries.extend(layer_entries(spec, layer));
+        encoder(Role::WordEmbedding, "embeddings.word_embeddings.weight", &[spec.vocabulary, spec.embedding]);
+        if let Some(absolute) = spec.absolute {
+            encoder(Role::PositionEmbedding, "embeddings.position_embeddings.weight", &[absolute.rows, spec.embedding]);
         }
-        entries.push(encoder(Role::PoolerWeight, "pooler.dense.weight", &[h, h]));
-        entries.push(encoder(Role::PoolerBias, "pooler.dense.bias", &[h]));
-        entries.push(WeightEntry { role: Role::ClassifierWeight, name: "classifier.weight".into(), shape: vec![labels, h] });
-        entries.push(WeightEntry { role: Role::ClassifierBias, name: "classifier.bias".into(), shape: vec![labels] });
-        Self { entries }
+        if spec.token_types > 0 {
+            encoder(Role::TokenTypeEmbedding, "embeddings.token_type_embeddings.weight", &[spec.token_types, spec.embedding]);
+        }
+        if spec.embedding != h {
+            encoder(Role::EmbeddingProjection, "embeddings.embed_proj.weight", &[h, spec.embedding]);
+        }
+        encoder(Role::EmbeddingNormGain, "embeddings.LayerNorm.weight", &[h]);
+        encoder(Role::EmbeddingNormBias, "embeddings.LayerNorm.bias", &[h]);
+        if let Some(relative) = spec.relative.as_ref() {
+            encoder(Role::RelativeEmbedding, "encoder.rel_embeddings.weight", &[2 * relative.span, h]);
+            if relative.normed {
+                encoder(Role::RelativeNormGain, "encoder.LayerNorm.weight", &[h]);
+                encoder(Role::RelativeNormBias, "encoder.LayerNorm.bias", &[h]);
+            }
+        }
+        for layer in 0..spec.layers {
+            for (role, name, shape) in layer_entries(spec) {
+                encoder(Role::Layer(layer, role), &format!("encoder.layer.{layer}.{name}"), &shape);
+            }
+        }
+        if let Some(convolution) = spec.convolution {
+            encoder(Role::ConvolutionWeight, "encoder.conv.conv.weight", &[h, h, convolution.kernel]);
+            encoder(Role::ConvolutionBias, "encoder.conv.conv.bias", &[h]);
+            encoder(Role::ConvolutionNormGain, "encoder.conv.LayerNorm.weight", &[h]);
+            encoder(Role::ConvolutionNormBias, "encoder.conv.LayerNorm.bias", &[h]);
+        }
+        let (dense, classifier) = match spec.model_type {
+            ModelType::Bert => ("bert.pooler.dense", "classifier"),
+            ModelType::Roberta => ("classifier.dense", "classifier.out_proj"),
+            ModelType::DebertaV2 => ("pooler.dense", "classifier"),
+        };
+        let mut head = |role, name: String, shape: &[usize]| entries.push(WeightEntry { role, name, shape: shape.to_vec() });
+        if spec.head.dense.is_some() {
+            head(Role::PoolerWeight, format!("{dense}.weight"), &[h, h]);
+            head(Role::PoolerBias, format!("{dense}.bias"), &[h]);
+        }
+        head(Role::ClassifierWeight, format!("{classifier}.weight"), &[labels, h]);
+        head(Role::ClassifierBias, format!("{classifier}.bias"), &[labels]);
+        let places = entries.iter().enumerate().map(|(place, entry)| (entry.role, place)).collect();
+        Self { entries, places, prefix }
     }
 
-    /// All entries: embeddings, layers from the first to the last, pooler, classifier.
+    /// All entries: embeddings, layers from the first to the last, convolution, head.
     pub fn entries(&self) -> &[WeightEntry] {
         &self.entries
     }
 
-    /// The entry of `role`.
+    /// The entry of `role`, where the architecture has it.
     pub fn entry(&self, role: Role) -> Option<&WeightEntry> {
-        self.entries.iter().find(|entry| entry.role == role)
+        self.places.get(&role).map(|&place| &self.entries[place])
     }
 
-    /// Gives the checkpoint's tensors the names of this layout: with or without the model's prefix, and with the old
-    /// `gamma`/`beta` names of norms. Names that the architecture doesn't know come back as they were.
-    pub fn normalise(&self, tensors: TensorMap) -> TensorMap {
-        let known: std::collections::BTreeSet<&str> = self.entries.iter().map(|entry| entry.name.as_str()).collect();
-        tensors
-            .into_iter()
-            .map(|(name, tensor)| {
-                let modern = match name.strip_suffix(".gamma") {
-                    Some(stem) => format!("{stem}.weight"),
-                    None => name.strip_suffix(".beta").map_or_else(|| name.clone(), |stem| format!("{stem}.bias")),
-                };
-                let prefixed = format!("{PREFIX}{modern}");
-                let chosen = [modern, prefixed].into_iter().find(|candidate| known.contains(candidate.as_str()));
-                (chosen.unwrap_or(name), tensor)
-            })
-            .collect()
+    /// Gives the checkpoint's tensors the names of this layout: with or without the model's prefix, under the `module.` of a
+    /// distributed run, and with the old `gamma`/`beta` names of norms. Names that the architecture doesn't know stay as they are.
+    pub fn normalise(&self, checkpoint: Checkpoint) -> Checkpoint {
+        let known: BTreeSet<&str> = self.entries.iter().map(|entry| entry.name.as_str()).collect();
+        checkpoint.renamed(|name| {
+            let bare = name.strip_prefix("module.").unwrap_or(name);
+            let modern = match bare.strip_suffix(".gamma") {
+                Some(stem) => format!("{stem}.weight"),
+                None => bare.strip_suffix(".beta").map_or_else(|| bare.to_owned(), |stem| format!("{stem}.bias")),
+            };
+            let prefixed = format!("{}{modern}", self.prefix);
+            [modern, prefixed].into_iter().find(|candidate| known.contains(candidate.as_str())).unwrap_or_else(|| name.to_owned())
+        })
     }
 
-    /// Checks that every weight is there with its shape. `head_optional` lets the classifier be absent (a base model).
-    pub fn check(&self, tensors: &TensorMap, head_optional: bool) -> Result<(), ModelError> {
+    /// Checks that every weight is there with its shape. `head_optional` lets the head be absent (a base model).
+    pub fn check(&self, checkpoint: &Checkpoint, head_optional: bool) -> Result<(), ModelError> {
+        let mut missing = Vec::new();
         for entry in &self.entries {
-            let head = matches!(entry.role, Role::ClassifierWeight | Role::ClassifierBias);
-            match tensors.get(&entry.name) {
-                None if head && head_optional => {}
-                None => return Err(ModelError::MissingTensor { name: entry.name.clone(), shape: entry.shape.clone() }),
-                Some(Tensor { shape, .. }) if *shape != entry.shape => {
-                    return Err(ModelError::WrongShape { name: entry.name.clone(), found: shape.clone(), expected: entry.shape.clone() });
+            match checkpoint.shape(&entry.name) {
+                None if head_optional && entry.role.is_head() => {}
+                None => missing.push((entry.name.clone(), entry.shape.clone())),
+                // A base's head, if it has one, was made for other labels.
+                Some(_) if head_optional && matches!(entry.role, Role::ClassifierWeight | Role::ClassifierBias) => {}
+                Some(shape) if shape != entry.shape => {
+                    return Err(ModelError::WrongShape { name: entry.name.clone(), found: shape.to_vec(), expected: entry.shape.clone() });
                 }
                 Some(_) => {}
             }
         }
-        Ok(())
+        if missing.is_empty() { Ok(()) } else { Err(ModelError::MissingTensors { missing, surplus: self.surplus(checkpoint) }) }
     }
 
-    /// The names in `tensors` that the architecture does not use, such as buffers or another task's head.
-    pub fn surplus<'a>(&self, tensors: &'a TensorMap) -> Vec<&'a str> {
-        tensors.keys().map(String::as_str).filter(|name| !self.entries.iter().any(|entry| entry.name == *name)).collect()
+    /// The names in `checkpoint` that the architecture does not use, such as buffers or another task's head.
+    pub fn surplus(&self, checkpoint: &Checkpoint) -> Vec<String> {
+        let known: BTreeSet<&str> = self.entries.iter().map(|entry| entry.name.as_str()).collect();
+        checkpoint.names().filter(|name| !known.contains(name)).map(str::to_owned).collect()
     }
 }
 
-fn encoder(role: Role, name: &str, shape: &[usize]) -> WeightEntry {
-    WeightEntry { role, name: format!("{PREFIX}{name}"), shape: shape.to_vec() }
-}
-
-fn layer_entries(spec: &EncoderSpec, layer: usize) -> impl Iterator<Item = WeightEntry> {
+fn layer_entries(spec: &EncoderSpec) -> Vec<(LayerRole, &'static str, Vec<usize>)> {
     use LayerRole::*;
     let (h, wide) = (spec.hidden, spec.intermediate);
-    [
-        (QueryWeight, "attention.self.query.weight", vec![h, h]),
-        (QueryBias, "attention.self.query.bias", vec![h]),
-        (KeyWeight, "attention.self.key.weight", vec![h, h]),
-        (KeyBias, "attention.self.key.bias", vec![h]),
-        (ValueWeight, "attention.self.value.weight", vec![h, h]),
-        (ValueBias, "attention.self.value.bias", vec![h]),
+    let deberta = spec.model_type == ModelType::DebertaV2;
+    let named = |deberta_name, name| if deberta { deberta_name } else { name };
+    let mut entries = vec![
+        (QueryWeight, named("attention.self.query_proj.weight", "attention.self.query.weight"), vec![h, h]),
+        (QueryBias, named("attention.self.query_proj.bias", "attention.self.query.bias"), vec![h]),
+        (KeyWeight, named("attention.self.key_proj.weight", "attention.self.key.weight"), vec![h, h]),
+        (KeyBias, named("attention.self.key_proj.bias", "attention.self.key.bias"), vec![h]),
+        (ValueWeight, named("attention.self.value_proj.weight", "attention.self.value.weight"), vec![h, h]),
+        (ValueBias, named("attention.self.value_proj.bias", "attention.self.value.bias"), vec![h]),
+    ];
+    if let Some(relative) = spec.relative.as_ref().filter(|relative| !relative.shared_projections) {
+        if relative.content_to_position {
+            entries.push((PositionKeyWeight, "attention.self.pos_key_proj.weight", vec![h, h]));
+            entries.push((PositionKeyBias, "attention.self.pos_key_proj.bias", vec![h]));
+        }
+        if relative.position_to_content {
+            entries.push((PositionQueryWeight, "attention.self.pos_query_proj.weight", vec![h, h]));
+            entries.push((PositionQueryBias, "attention.self.pos_query_proj.bias", vec![h]));
+        }
+    }
+    entries.extend([
         (AttentionOutputWeight, "attention.output.dense.weight", vec![h, h]),
         (AttentionOutputBias, "attention.output.dense.bias", vec![h]),
         (AttentionNormGain, "attention.output.LayerNorm.weight", vec![h]),
@@ -153,7 +222,6 @@ fn layer_entries(spec: &EncoderSpec, layer: usize) -> impl Iterator<Item = Weigh
         (DownBias, "output.dense.bias", vec![h]),
         (OutputNormGain, "output.LayerNorm.weight", vec![h]),
         (OutputNormBias, "output.LayerNorm.bias", vec![h]),
-    ]
-    .into_iter()
-    .map(move |(role, name, shape)| encoder(Role::Layer(layer, role), &format!("encoder.layer.{layer}.{name}"), &shape))
+    ]);
+    entries
 }

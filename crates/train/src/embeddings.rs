@@ -1,6 +1,6 @@
 use crate::TrainError;
 use attackline_kernels::{AdamW, adamw};
-use attackline_model::{ModelError, Role, Tensor, TensorMap, WeightLayout};
+use attackline_model::{Checkpoint, EncoderSpec, ModelError, Role, Tensor, TensorMap, WeightLayout};
 use rayon::prelude::*;
 
 /// Rows of a part of a table.
@@ -23,24 +23,23 @@ pub(crate) struct Table {
 
 /// The gradients of the rows that a batch uses: row numbers in rising order, and a row of gradients each.
 pub(crate) struct RowGradients {
-    rows: Vec<usize>,
+    pub(crate) rows: Vec<usize>,
     pub(crate) data: Vec<f32>,
 }
 
 impl Table {
-    fn new(role: Role, layout: &WeightLayout, tensors: &TensorMap) -> Result<Self, TrainError> {
+    fn new(role: Role, layout: &WeightLayout, weights: &Checkpoint, trainable: bool) -> Result<Self, TrainError> {
         let entry = layout.entry(role).ok_or_else(|| ModelError::damaged("config.json", format!("the architecture has no {role:?}")))?;
-        let missing = || ModelError::MissingTensor { name: entry.name.clone(), shape: entry.shape.clone() };
-        let weights = tensors.get(&entry.name).ok_or_else(missing)?.data.clone();
-        let zeros = vec![0.0; weights.len()];
+        let weights = weights.tensor(&entry.name)?.data;
+        let moments = if trainable { weights.len() } else { 0 };
         Ok(Self {
             name: entry.name.clone(),
             used: vec![false; entry.shape[0]],
             shape: entry.shape.clone(),
             weights,
-            first: zeros.clone(),
-            second: zeros,
-            trainable: true,
+            first: vec![0.0; moments],
+            second: vec![0.0; moments],
+            trainable,
         })
     }
 
@@ -92,48 +91,62 @@ impl Table {
     }
 }
 
-/// Words, positions and token types. They stand outside the graph, whose input is the sum of their rows.
+/// Words, and positions and token types where the model has them. They stand outside the graph, whose input is the sum of their rows.
 pub(crate) struct Embeddings {
-    pub(crate) tables: [Table; 3],
+    pub(crate) tables: Vec<Table>,
+    /// The row of a line's first token in the table of positions, if there is one.
+    first_position: Option<usize>,
+    typed: bool,
 }
 
 /// The tables' rows that a batch's tokens use, table by table.
-pub(crate) struct Sources([Vec<usize>; 3]);
-
-impl Sources {
-    pub(crate) fn new(ids: &[u32], offsets: &[usize]) -> Self {
-        let positions = offsets.windows(2).flat_map(|pair| 0..pair[1] - pair[0]).collect();
-        Self([ids.iter().map(|&id| id as usize).collect(), positions, vec![0; ids.len()]])
-    }
-}
+pub(crate) struct Sources(Vec<Vec<usize>>);
 
 impl Embeddings {
-    pub(crate) fn new(layout: &WeightLayout, tensors: &TensorMap) -> Result<Self, TrainError> {
-        let table = |role| Table::new(role, layout, tensors);
-        Ok(Self { tables: [table(Role::WordEmbedding)?, table(Role::PositionEmbedding)?, table(Role::TokenTypeEmbedding)?] })
+    pub(crate) fn new(spec: &EncoderSpec, weights: &Checkpoint, trainable: bool) -> Result<Self, TrainError> {
+        // The head's size plays no part in the embeddings.
+        let layout = WeightLayout::new(spec, 0);
+        let (first_position, typed) = (spec.absolute.map(|absolute| absolute.first), spec.token_types > 0);
+        let roles = [Some(Role::WordEmbedding), first_position.map(|_| Role::PositionEmbedding), typed.then_some(Role::TokenTypeEmbedding)];
+        let tables = roles.into_iter().flatten().map(|role| Table::new(role, &layout, weights, trainable)).collect::<Result<_, _>>()?;
+        Ok(Self { tables, first_position, typed })
     }
 
-    /// The sums of the tokens' rows, `[tokens, hidden]`.
+    /// The rows that a batch's tokens use.
+    pub(crate) fn sources(&self, ids: &[u32], offsets: &[usize]) -> Sources {
+        let mut rows = vec![ids.iter().map(|&id| id as usize).collect()];
+        if let Some(first) = self.first_position {
+            rows.push(offsets.windows(2).flat_map(|pair| first..first + pair[1] - pair[0]).collect());
+        }
+        if self.typed {
+            rows.push(vec![0; ids.len()]);
+        }
+        Sources(rows)
+    }
+
+    /// Width of the tables.
+    pub(crate) fn width(&self) -> usize {
+        self.tables[0].width()
+    }
+
+    /// The sums of the tokens' rows, `[tokens, width]`.
     pub(crate) fn gather(&self, sources: &Sources) -> Vec<f32> {
-        let [words, positions, types] = &self.tables;
-        let width = words.width();
+        let width = self.width();
         let mut out = vec![0.0; sources.0[0].len() * width];
         out.par_chunks_exact_mut(width).enumerate().for_each(|(token, out)| {
-            let [word, position, kind] = [0, 1, 2].map(|table: usize| sources.0[table][token]);
-            let rows = words.row(word).iter().zip(positions.row(position)).zip(types.row(kind));
-            for (out, ((a, b), c)) in out.iter_mut().zip(rows) {
-                *out = a + b + c;
+            for (table, rows) in self.tables.iter().zip(&sources.0) {
+                out.iter_mut().zip(table.row(rows[token])).for_each(|(out, value)| *out += value);
             }
         });
         out
     }
 
     /// The tables' gradients from that of the sums; `None` for a frozen table.
-    pub(crate) fn gradients(&self, grad: &[f32], sources: &Sources) -> [Option<RowGradients>; 3] {
-        [0, 1, 2].map(|table| self.tables[table].trainable.then(|| self.tables[table].gradients(grad, &sources.0[table])))
+    pub(crate) fn gradients(&self, grad: &[f32], sources: &Sources) -> Vec<Option<RowGradients>> {
+        self.tables.iter().zip(&sources.0).map(|(table, rows)| table.trainable.then(|| table.gradients(grad, rows))).collect()
     }
 
-    pub(crate) fn update(&mut self, gradients: &[Option<RowGradients>; 3], settings: &AdamW) {
+    pub(crate) fn update(&mut self, gradients: &[Option<RowGradients>], settings: &AdamW) {
         for (table, gradients) in self.tables.iter_mut().zip(gradients) {
             if let Some(gradients) = gradients {
                 table.update(gradients, settings);

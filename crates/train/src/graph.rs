@@ -1,39 +1,126 @@
 use crate::{
-    ops::{AddNorm, Attention, Dropout, Dropped, FirstTokens, Gelu, Linear, Norm, Tanh},
-    parameters::{Parameters, Product},
+    blocks::{Blocks, Shape, Weights},
+    lines::Lines,
+    ops::{AddNorm, Dropped, PositionColumns},
+    parameters::{LayerPlaces, Parameters, Product},
 };
-use attackline_model::EncoderSpec;
+use attackline_model::{EncoderSpec, ModelType, RelativePositions, Step};
 use candle_core::{Result, Tensor};
-use std::sync::Arc;
 
 /// One pass through the encoder.
 pub(crate) struct Pass<'a> {
     pub(crate) spec: &'a EncoderSpec,
     pub(crate) parameters: &'a Parameters,
-    pub(crate) offsets: Arc<[usize]>,
+    pub(crate) blocks: Blocks,
+    pub(crate) lines: &'a Lines,
     /// Dropout and its seed for this step; `None` to predict, without gradients.
     pub(crate) training: Option<Dropped>,
+    /// Told of every step's result.
+    pub(crate) seen: &'a dyn Fn(Step, &Tensor),
 }
 
 impl Pass<'_> {
-    /// Logits `[lines, labels]` from the sums of the embeddings, `[tokens, hidden]`.
+    /// Logits `[lines, labels]` from the sums of the embeddings, `[tokens, embedding]`.
     pub(crate) fn logits(&self, embedded: &Tensor) -> Result<Tensor> {
         let mut masks = Masks(self.training, 0);
         let places = self.parameters;
-        let norm = Norm { epsilon: self.spec.norm_epsilon, norm_trainable: self.trainable(places.embedding_norm) };
-        let mut hidden = embedded.apply_op2(&self.tensor(places.embedding_norm), norm)?;
-        hidden = dropout(&hidden, masks.next())?;
-        for layer in &places.layers {
-            let qkv = self.product(&hidden, layer.query_key_value)?;
-            let attention = Attention { offsets: self.offsets.clone(), heads: self.spec.heads, dropped: masks.next() };
-            let context = self.product(&qkv.apply_op1(attention)?, layer.attention_output)?;
-            hidden = self.add_norm(&context, &hidden, layer.attention_norm, masks.next())?;
-            let wide = self.product(&hidden, layer.up)?.apply_op1(Gelu)?;
-            hidden = self.add_norm(&self.product(&wide, layer.down)?, &hidden, layer.output_norm, masks.next())?;
+        let projected = match places.embedding_projection {
+            Some(projection) => self.product(embedded, projection)?,
+            None => embedded.clone(),
+        };
+        let mut hidden = self.norm(&projected, places.embedding_norm)?;
+        (self.seen)(Step::Embeddings, &hidden);
+        hidden = self.blocks.dropout(&hidden, masks.next())?;
+        let convolved = self.convolve(&hidden, &mut masks)?;
+        let rows = self.relative_rows()?;
+        for (index, layer) in places.layers.iter().enumerate() {
+            hidden = self.layer(index, layer, &hidden, rows.as_ref(), &mut masks)?;
+            if let (0, Some(convolved), Some((_, norm))) = (index, &convolved, places.convolution) {
+                hidden = self.add_norm(convolved, &hidden, norm, Dropped::NONE)?;
+            }
+            (self.seen)(Step::Output(index), &hidden);
         }
-        let first = hidden.apply_op1(FirstTokens { offsets: self.offsets.clone() })?;
-        let pooled = self.product(&first, places.pooler)?.apply_op1(Tanh)?;
-        self.product(&dropout(&pooled, masks.next())?, places.classifier)
+        self.head(&hidden, &mut masks)
+    }
+
+    /// Attention and feed-forward block.
+    fn layer(
+        &self,
+        index: usize,
+        layer: &LayerPlaces,
+        hidden: &Tensor,
+        rows: Option<&(&RelativePositions, Tensor)>,
+        masks: &mut Masks,
+    ) -> Result<Tensor> {
+        let qkv = self.product(hidden, layer.query_key_value)?;
+        (self.seen)(Step::QueryKeyValue(index), &qkv);
+        let positions = match rows {
+            Some((relative, rows)) => Some(self.project_positions(relative, &self.blocks.dropout(rows, masks.next())?, layer)?),
+            None => None,
+        };
+        let shape = Shape {
+            heads: self.spec.heads,
+            terms: self.spec.attention_terms,
+            positions: positions.as_ref().map(|(table, columns)| (table, *columns)),
+            dropped: masks.next(),
+        };
+        let context = self.blocks.attention(&qkv, self.lines, &shape)?;
+        (self.seen)(Step::Context(index), &context);
+        let attended = self.add_norm(&self.product(&context, layer.attention_output)?, hidden, layer.attention_norm, masks.next())?;
+        (self.seen)(Step::Attention(index), &attended);
+        let wide = self.blocks.activation(&self.product(&attended, layer.up)?, self.spec.activation)?;
+        self.add_norm(&self.product(&wide, layer.down)?, &attended, layer.output_norm, masks.next())
+    }
+
+    /// The band of the table of relative positions that this batch needs, normed: `[rows, hidden]`.
+    fn relative_rows(&self) -> Result<Option<(&RelativePositions, Tensor)>> {
+        let (Some(relative), Some(places)) = (self.spec.relative.as_ref(), self.parameters.relative) else { return Ok(None) };
+        let band = relative.band(self.lines.longest());
+        let rows = self.tensor(places.table).narrow(0, band.start, band.len())?;
+        let rows = match places.norm {
+            Some(norm) => self.norm(&rows, norm)?,
+            None => rows,
+        };
+        Ok(Some((relative, rows)))
+    }
+
+    /// The band through the layer's projections, and where in the result the sides stand.
+    fn project_positions(&self, relative: &RelativePositions, rows: &Tensor, layer: &LayerPlaces) -> Result<(Tensor, PositionColumns)> {
+        let hidden = self.spec.hidden;
+        if relative.shared_projections {
+            // Queries and keys are the first two parts of the joint product.
+            let table = self.product_of(rows, layer.query_key_value, Some(2 * hidden))?;
+            let columns =
+                PositionColumns { queries: relative.position_to_content.then_some(0), keys: relative.content_to_position.then_some(hidden) };
+            return Ok((table, columns));
+        }
+        let sides = [layer.position_queries, layer.position_keys];
+        let tables = sides.iter().flatten().map(|&side| self.product(rows, side)).collect::<Result<Vec<_>>>()?;
+        let table = if tables.len() == 1 { tables[0].clone() } else { Tensor::cat(&tables, 1)? };
+        let queries = sides[0].map(|_| 0);
+        Ok((table, PositionColumns { queries, keys: sides[1].map(|_| if queries.is_some() { hidden } else { 0 }) }))
+    }
+
+    /// What DeBERTa-v2's convolution adds to the first layer's output.
+    fn convolve(&self, hidden: &Tensor, masks: &mut Masks) -> Result<Option<Tensor>> {
+        let (Some(convolution), Some((product, _))) = (self.spec.convolution, self.parameters.convolution) else { return Ok(None) };
+        let gathered = self.blocks.neighbours(hidden, self.lines, convolution.kernel)?;
+        let product = self.blocks.dropout(&self.product(&gathered, product)?, masks.next())?;
+        self.blocks.activation(&product, convolution.activation).map(Some)
+    }
+
+    fn head(&self, hidden: &Tensor, masks: &mut Masks) -> Result<Tensor> {
+        let mut pooled = self.blocks.pool(hidden, self.lines, self.spec.head.pooling)?;
+        if let (Some(dense), Some(activation)) = (self.parameters.pooler, self.spec.head.dense) {
+            if self.spec.model_type == ModelType::Roberta {
+                pooled = self.blocks.dropout(&pooled, masks.next())?;
+            }
+            pooled = self.blocks.activation(&self.product(&pooled, dense)?, activation)?;
+        }
+        (self.seen)(Step::Pooled, &pooled);
+        let logits = self.product(&self.blocks.dropout(&pooled, masks.next())?, self.parameters.classifier)?;
+        (self.seen)(Step::Logits, &logits);
+        Ok(logits)
     }
 
     fn tensor(&self, place: usize) -> Tensor {
@@ -45,18 +132,29 @@ impl Pass<'_> {
     }
 
     fn product(&self, x: &Tensor, product: Product) -> Result<Tensor> {
-        let linear = Linear { weight_trainable: self.trainable(product.weight), bias_trainable: self.trainable(product.bias) };
-        x.apply_op3(&self.tensor(product.weight), &self.tensor(product.bias), linear)
+        self.product_of(x, product, None)
+    }
+
+    fn product_of(&self, x: &Tensor, product: Product, outputs: Option<usize>) -> Result<Tensor> {
+        let (weight, bias) = (self.tensor(product.weight), product.bias.map(|bias| self.tensor(bias)));
+        let weights = Weights {
+            weight: &weight,
+            bias: bias.as_ref(),
+            weight_trainable: self.trainable(product.weight),
+            bias_trainable: product.bias.is_some_and(|bias| self.trainable(bias)),
+            outputs,
+        };
+        self.blocks.linear(x, &weights)
+    }
+
+    fn norm(&self, x: &Tensor, norm: usize) -> Result<Tensor> {
+        self.blocks.norm(x, &self.tensor(norm), self.spec.norm_epsilon, self.trainable(norm))
     }
 
     fn add_norm(&self, x: &Tensor, residual: &Tensor, norm: usize, dropped: Dropped) -> Result<Tensor> {
         let block = AddNorm { epsilon: self.spec.norm_epsilon, dropped, norm_trainable: self.trainable(norm) };
-        x.apply_op3(residual, &self.tensor(norm), block)
+        self.blocks.add_norm(x, residual, &self.tensor(norm), block)
     }
-}
-
-fn dropout(x: &Tensor, dropped: Dropped) -> Result<Tensor> {
-    if dropped.rate > 0.0 { x.apply_op1(Dropout(dropped)) } else { Ok(x.clone()) }
 }
 
 /// A mask of its own for every place that drops out.
@@ -65,7 +163,7 @@ struct Masks(Option<Dropped>, u64);
 impl Masks {
     fn next(&mut self) -> Dropped {
         self.1 += 1;
-        let base = self.0.unwrap_or(Dropped { rate: 0.0, seed: 0 });
+        let base = self.0.unwrap_or(Dropped::NONE);
         Dropped { rate: base.rate, seed: base.seed.wrapping_add(self.1.wrapping_mul(0xd6e8_feb8_6659_fd93)) }
     }
 }

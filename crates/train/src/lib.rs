@@ -9,15 +9,18 @@
 //!
 //! Same data, settings and thread count give the same bits, also over an interruption.
 
+mod blocks;
 mod checkpoint;
 mod embeddings;
 mod encode;
 mod error;
 mod graph;
+mod lines;
 mod observer;
 mod ops;
 mod optimiser;
 mod parameters;
+mod plain;
 mod sampler;
 mod schedule;
 mod settings;

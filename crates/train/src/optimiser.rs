@@ -5,6 +5,7 @@ use crate::{
     parameters::Parameters,
 };
 use attackline_kernels::AdamW;
+use attackline_model::TensorMap;
 use candle_core::{Tensor, Var, backprop::GradStore};
 use rayon::prelude::*;
 
@@ -12,7 +13,7 @@ use rayon::prelude::*;
 pub(crate) struct Gradients {
     /// One for each parameter, in order; `None` for a frozen one.
     list: Vec<Option<Tensor>>,
-    tables: [Option<RowGradients>; 3],
+    tables: Vec<Option<RowGradients>>,
 }
 
 impl Gradients {
@@ -25,6 +26,26 @@ impl Gradients {
             .collect::<Result<_, _>>()?;
         let tables = parameters.embeddings.gradients(&read(find(embedded.as_tensor())?)?, sources);
         Ok(Self { list, tables })
+    }
+
+    /// The gradients under the tensors' Hugging Face names, rows that got none as zeros.
+    pub(crate) fn export(&self, parameters: &Parameters) -> Result<TensorMap, TrainError> {
+        let mut tensors = TensorMap::new();
+        for (parameter, gradient) in parameters.list.iter().zip(&self.list) {
+            if let Some(gradient) = gradient {
+                parameter.divide(&read(gradient)?, &mut tensors);
+            }
+        }
+        for (table, gradients) in parameters.embeddings.tables.iter().zip(&self.tables) {
+            let Some(gradients) = gradients else { continue };
+            let mut tensor = attackline_model::Tensor::zeros(&table.shape);
+            let width = table.shape[1];
+            for (&row, values) in gradients.rows.iter().zip(gradients.data.chunks_exact(width)) {
+                tensor.data[row * width..][..width].copy_from_slice(values);
+            }
+            tensors.insert(table.name.clone(), tensor);
+        }
+        Ok(tensors)
     }
 
     /// The norm over all tensors, added up in a fixed order.

@@ -1,19 +1,22 @@
 use crate::{
     EpochReport, Example, Observer, StepReport, TrainError, TrainSettings,
+    blocks::Blocks,
     checkpoint::{self, State},
     embeddings::Sources,
     graph::Pass,
+    lines::Lines,
     ops::{CrossEntropy, Dropped, read},
     optimiser::Gradients,
-    parameters::Parameters,
+    parameters::{Parameters, Placement, with_new_head},
     sampler::{batches_in_order, epoch_batches},
 };
 use attackline_evaluate::Report;
 use attackline_kernels::cross_entropy;
-use attackline_model::{EncoderSpec, Labels, ModelFolder, TensorMap};
+use attackline_model::{EncoderSpec, Labels, ModelFolder, Step, TensorMap};
 use candle_core::{Device, Tensor, Var};
 use sha2::{Digest, Sha256};
 use std::{
+    cell::RefCell,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -74,20 +77,21 @@ struct Clock {
 /// Lines packed for the graph.
 struct Batch {
     sources: Sources,
-    offsets: Arc<[usize]>,
+    lines: Lines,
     labels: Vec<usize>,
     tokens: usize,
 }
 
 impl Batch {
-    fn new(rows: &[Example], indices: &[usize]) -> Self {
+    fn new(rows: &[Example], indices: &[usize], spec: &EncoderSpec, parameters: &Parameters) -> Self {
         let (mut ids, mut offsets, mut labels) = (Vec::new(), vec![0], Vec::new());
         for &index in indices {
             ids.extend_from_slice(&rows[index].ids);
             offsets.push(ids.len());
             labels.push(rows[index].label);
         }
-        Self { sources: Sources::new(&ids, &offsets), offsets: offsets.into(), labels, tokens: ids.len() }
+        let relative = spec.relative.as_ref().filter(|relative| relative.is_used());
+        Self { sources: parameters.embeddings.sources(&ids, &offsets), lines: Lines::new(&offsets, relative), labels, tokens: ids.len() }
     }
 }
 
@@ -103,12 +107,14 @@ impl<'a> Trainer<'a> {
             .map_err(|error| TrainError::Setting { name: "threads", reason: error.to_string() })?;
         let total_steps =
             (0..settings.epochs).map(|epoch| epoch_batches(&data.train, settings.batch_tokens, settings.seed, epoch).len() as u64).sum();
-        let state = State { fingerprint: fingerprint(folder, labels, data, &settings), ..State::default() };
+        let keeps_head = folder.labels.as_ref().is_some_and(|old| old.names() == labels.names());
+        let weights = if keeps_head { folder.weights.clone() } else { with_new_head(&folder.spec, &folder.weights, labels.len(), settings.seed) };
+        let state = State { fingerprint: fingerprint(folder, labels, data, &settings)?, ..State::default() };
         Ok(Self {
             spec: folder.spec.clone(),
             labels,
             data,
-            parameters: Parameters::new(folder, labels.names(), settings.seed)?,
+            parameters: Parameters::new(&folder.spec, &weights, labels.len(), true, &Placement::cpu())?,
             settings,
             best: TensorMap::new(),
             state,
@@ -173,7 +179,7 @@ impl<'a> Trainer<'a> {
 
     fn step(&mut self, indices: &[usize]) -> Result<StepReport, TrainError> {
         let start = Instant::now();
-        let batch = Batch::new(&self.data.train, indices);
+        let batch = Batch::new(&self.data.train, indices, &self.spec, &self.parameters);
         let step = self.state.step + 1;
         let factor = self.settings.schedule.factor(step, self.total_steps, self.settings.warmup);
         let Self { pool, parameters, spec, settings, .. } = self;
@@ -242,15 +248,37 @@ impl<'a> Trainer<'a> {
     pub fn predict(&self, rows: &[Example]) -> Result<Vec<f32>, TrainError> {
         let mut logits = Vec::with_capacity(rows.len() * self.labels.len());
         for indices in batches_in_order(rows, self.settings.batch_tokens, 0..rows.len()) {
-            let batch = Batch::new(rows, &indices);
-            let part = self.pool.install(|| -> Result<Vec<f32>, TrainError> {
-                let embedded = Tensor::from_vec(self.parameters.embeddings.gather(&batch.sources), (batch.tokens, self.spec.hidden), &Device::Cpu)?;
-                let pass = Pass { spec: &self.spec, parameters: &self.parameters, offsets: batch.offsets.clone(), training: None };
-                Ok(read(&pass.logits(&embedded)?)?.to_vec())
-            })?;
-            logits.extend(part);
+            let batch = Batch::new(rows, &indices, &self.spec, &self.parameters);
+            logits.extend(self.pool.install(|| self.forward(&batch, &|_, _| {}))?);
         }
         Ok(logits)
+    }
+
+    fn forward(&self, batch: &Batch, seen: &dyn Fn(Step, &Tensor)) -> Result<Vec<f32>, TrainError> {
+        let embedded = Tensor::from_vec(self.parameters.embeddings.gather(&batch.sources), (batch.tokens, self.spec.embedding), &Device::Cpu)?;
+        let pass = Pass { spec: &self.spec, parameters: &self.parameters, blocks: Blocks::Fused, lines: &batch.lines, training: None, seen };
+        Ok(read(&pass.logits(&embedded)?)?.to_vec())
+    }
+
+    /// [`Trainer::predict`] on rows that make one batch, telling `seen` of every step's result on the way: to compare it with another
+    /// implementation's.
+    pub fn observed_logits(&self, rows: &[Example], seen: &mut dyn FnMut(Step, &[f32])) -> Result<Vec<f32>, TrainError> {
+        let indices: Vec<usize> = (0..rows.len()).collect();
+        let seen = RefCell::new(seen);
+        self.forward(&Batch::new(rows, &indices, &self.spec, &self.parameters), &|step, result| {
+            if let Ok(values) = read(result) {
+                (seen.borrow_mut())(step, &values);
+            }
+        })
+    }
+
+    /// The loss of rows that make one batch and its gradient at every trainable tensor, by Hugging Face name, with the run's loss
+    /// settings but without dropout.
+    pub fn gradients(&self, rows: &[Example]) -> Result<(f64, TensorMap), TrainError> {
+        let indices: Vec<usize> = (0..rows.len()).collect();
+        let batch = Batch::new(rows, &indices, &self.spec, &self.parameters);
+        let (loss, gradients) = self.pool.install(|| gradients(&self.spec, &self.parameters, &self.settings, &batch, Dropped::NONE))?;
+        Ok((loss, gradients.export(&self.parameters)?))
     }
 }
 
@@ -263,25 +291,35 @@ fn learn(
     step: u64,
     factor: f64,
 ) -> Result<(f64, f64), TrainError> {
-    let embedded = Var::from_vec(parameters.embeddings.gather(&batch.sources), (batch.tokens, spec.hidden), &Device::Cpu)?;
     let seed = settings.seed.wrapping_add(step.wrapping_mul(0xa076_1d64_78bd_642f));
-    let training = Some(Dropped { rate: settings.dropout, seed });
-    let pass = Pass { spec, parameters, offsets: batch.offsets.clone(), training };
-    let logits = pass.logits(embedded.as_tensor())?;
-    let class_weights = settings.class_weights.as_deref().map(Arc::from);
-    let loss = logits.apply_op1(CrossEntropy { labels: batch.labels.clone(), class_weights, smoothing: settings.label_smoothing })?;
-    let value = f64::from(loss.to_scalar::<f32>()?);
-    if !value.is_finite() || value > RUNAWAY_LOSS {
-        return Err(TrainError::Diverged { step, what: format!("loss {value}") });
+    let (loss, gradients) = gradients(spec, parameters, settings, batch, Dropped { rate: settings.dropout, seed })?;
+    if !loss.is_finite() || loss > RUNAWAY_LOSS {
+        return Err(TrainError::Diverged { step, what: format!("loss {loss}") });
     }
-    let gradients = Gradients::new(parameters, &loss.backward()?, &embedded, &batch.sources)?;
     let norm = gradients.norm()?;
     if !norm.is_finite() {
         return Err(TrainError::Diverged { step, what: format!("gradient norm {norm}") });
     }
     let scale = (settings.clip_norm / (norm + 1e-6)).min(1.0);
     gradients.apply(parameters, settings, step, factor, scale)?;
-    Ok((value, norm))
+    Ok((loss, norm))
+}
+
+/// A batch's loss and its gradient.
+fn gradients(
+    spec: &EncoderSpec,
+    parameters: &Parameters,
+    settings: &TrainSettings,
+    batch: &Batch,
+    dropped: Dropped,
+) -> Result<(f64, Gradients), TrainError> {
+    let embedded = Var::from_vec(parameters.embeddings.gather(&batch.sources), (batch.tokens, spec.embedding), &Device::Cpu)?;
+    let pass = Pass { spec, parameters, blocks: Blocks::Fused, lines: &batch.lines, training: Some(dropped), seen: &|_, _| {} };
+    let logits = pass.logits(embedded.as_tensor())?;
+    let class_weights = settings.class_weights.as_deref().map(Arc::from);
+    let loss = logits.apply_op1(CrossEntropy { labels: batch.labels.clone(), class_weights, smoothing: settings.label_smoothing })?;
+    let value = f64::from(loss.to_scalar::<f32>()?);
+    Ok((value, Gradients::new(parameters, &loss.backward()?, &embedded, &batch.sources)?))
 }
 
 /// The place of the greatest logit; the first of equals.
@@ -294,7 +332,7 @@ fn check_rows(what: &str, rows: &[Example], spec: &EncoderSpec, labels: usize) -
         return Err(TrainError::Data(format!("there are no {what} rows")));
     }
     let sound = |row: &Example| {
-        !row.ids.is_empty() && row.ids.len() <= spec.positions && row.label < labels && row.ids.iter().all(|&id| (id as usize) < spec.vocabulary)
+        !row.ids.is_empty() && row.ids.len() <= spec.longest && row.label < labels && row.ids.iter().all(|&id| (id as usize) < spec.vocabulary)
     };
     match rows.iter().position(|row| !sound(row)) {
         Some(index) => Err(TrainError::Data(format!("{what} row {}: a token, the length or the label is outside the model", index + 1))),
@@ -303,19 +341,19 @@ fn check_rows(what: &str, rows: &[Example], spec: &EncoderSpec, labels: usize) -
 }
 
 /// What a checkpoint must agree with to go on to the same result.
-fn fingerprint(folder: &ModelFolder, labels: &Labels, data: &TrainingData, settings: &TrainSettings) -> String {
+fn fingerprint(folder: &ModelFolder, labels: &Labels, data: &TrainingData, settings: &TrainSettings) -> Result<String, TrainError> {
     let mut hash = Sha256::new();
     // How often to save and how many threads to use may change between the parts of a run.
     let settings = TrainSettings { checkpoint_every: 0, threads: 0, ..settings.clone() };
     hash.update(serde_json::to_vec(&settings).expect("settings hold only plain values"));
     hash.update(format!("{:?}{:?}", folder.spec, labels.names()));
-    for tensor in folder.tensors.values() {
-        tensor.data.iter().for_each(|value| hash.update(value.to_le_bytes()));
+    for name in folder.weights.names() {
+        folder.weights.tensor(name)?.data.iter().for_each(|value| hash.update(value.to_le_bytes()));
     }
     for row in data.train.iter().chain(&data.validation) {
         hash.update((row.ids.len() as u64).to_le_bytes());
         row.ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
         hash.update((row.label as u64).to_le_bytes());
     }
-    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }

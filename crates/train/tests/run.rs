@@ -80,7 +80,7 @@ fn a_diverging_run_stops_and_names_its_step() {
     let error = Trainer::new(&folder, &labels, &data, settings).unwrap().run(&mut Silent, &AtomicBool::new(false)).unwrap_err();
     assert!(matches!(error, TrainError::Diverged { step, .. } if step >= 2) && error.to_string().starts_with("step "), "{error}");
 
-    folder.tensors.insert("bert.pooler.dense.bias".into(), Tensor { shape: vec![32], data: vec![f32::NAN; 32] });
+    folder.weights.insert("bert.pooler.dense.bias".into(), Tensor { shape: vec![32], data: vec![f32::NAN; 32] });
     let error = Trainer::new(&folder, &labels, &data, self::settings()).unwrap().run(&mut Silent, &AtomicBool::new(false)).unwrap_err();
     assert!(error.to_string().starts_with("step 1:"), "{error}");
 }

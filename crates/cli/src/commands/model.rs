@@ -77,7 +77,7 @@ pub fn run(args: &Args) -> Result<Status> {
 
 fn describe(folder: &ModelFolder) -> Result<String> {
     let (spec, settings) = (&folder.spec, &folder.settings);
-    let parameters: usize = folder.tensors.values().map(|tensor| tensor.data.len()).sum();
+    let parameters = folder.weights.elements();
     let mut text = String::new();
     writeln!(text, "name          {}", settings.name)?;
     writeln!(

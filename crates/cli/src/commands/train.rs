@@ -197,7 +197,7 @@ fn package(
             .to_vec();
     }
     let name = args.output.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let plain = Settings { name, max_length: args.max_length.min(base.spec.positions), training: Some(summary), ..Settings::default() };
+    let plain = Settings { name, max_length: args.max_length.min(base.spec.longest), training: Some(summary), ..Settings::default() };
     let raw = base.with_head(labels.clone(), plain.clone(), outcome.tensors.clone())?;
     let temperature = calibrate(&Engine::new(&raw)?, &data.validation, labels.len());
     Ok(base.with_head(labels, Settings { temperature, ..plain }, outcome.tensors.clone())?)

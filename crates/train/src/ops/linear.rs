@@ -3,15 +3,46 @@ use super::{
     slices::{read, slice, tensor},
 };
 use attackline_kernels::{Transposed, matmul};
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-/// `y = x · weightᵀ + bias` with `x` `[rows, inputs]`, `weight` `[outputs, inputs]`, `bias` `[outputs]`.
+/// `y = x · weightᵀ + bias` with `x` `[rows, inputs]`, `weight` `[all outputs, inputs]`, `bias` `[all outputs]`, or without a bias.
 pub(crate) struct Linear {
     /// Whether the weight's gradient is wanted: a product as large as the forward one.
     pub(crate) weight_trainable: bool,
     /// Whether the bias's gradient is wanted.
     pub(crate) bias_trainable: bool,
+    /// Only so many outputs are computed, from the first on.
+    pub(crate) outputs: usize,
+}
+
+impl Linear {
+    fn forward(&self, x: &[f32], weight: &[f32], bias: Option<&[f32]>, rows: usize, inputs: usize) -> Vec<f32> {
+        let outputs = self.outputs;
+        let mut out = vec![0.0; rows * outputs];
+        if let Some(bias) = bias {
+            let bias = &bias[..outputs];
+            out.par_chunks_mut(PART_ROWS * outputs).for_each(|part| part.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(bias)));
+        }
+        let right = Transposed { left: false, right: true };
+        matmul(&mut out, x, &weight[..outputs * inputs], rows, inputs, outputs, right, bias.is_some(), rayon::current_num_threads());
+        out
+    }
+
+    fn backward(&self, x: &Tensor, w: &Tensor, grads: &[f32]) -> Result<(Tensor, Option<Tensor>)> {
+        let ((rows, inputs), outputs, threads) = (x.dims2()?, self.outputs, rayon::current_num_threads());
+        let (xs, ws) = (read(x)?, read(w)?);
+        let mut of_x = vec![0.0; rows * inputs];
+        matmul(&mut of_x, grads, &ws[..outputs * inputs], rows, outputs, inputs, Transposed::default(), false, threads);
+        let mut of_w = None;
+        if self.weight_trainable {
+            let mut out = vec![0.0; ws.len()];
+            let left = Transposed { left: true, right: false };
+            matmul(&mut out[..outputs * inputs], grads, &xs, outputs, rows, inputs, left, false, threads);
+            of_w = Some(tensor(out, w.shape())?);
+        }
+        Ok((tensor(of_x, x.shape())?, of_w))
+    }
 }
 
 impl CustomOp3 for Linear {
@@ -21,30 +52,38 @@ impl CustomOp3 for Linear {
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout, b: &CpuStorage, bl: &Layout) -> Result<(CpuStorage, Shape)> {
         let (rows, inputs) = xl.shape().dims2()?;
-        let outputs = wl.shape().dims2()?.0;
-        let (x, w, b) = (slice(x, xl)?, slice(w, wl)?, slice(b, bl)?);
-        let mut out = vec![0.0; rows * outputs];
-        out.par_chunks_mut(PART_ROWS * outputs).for_each(|part| part.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(b)));
-        matmul(&mut out, x, w, rows, inputs, outputs, Transposed { left: false, right: true }, true, rayon::current_num_threads());
-        Ok((CpuStorage::F32(out), Shape::from((rows, outputs))))
+        let out = self.forward(slice(x, xl)?, slice(w, wl)?, Some(slice(b, bl)?), rows, inputs);
+        Ok((CpuStorage::F32(out), Shape::from((rows, self.outputs))))
     }
 
     fn bwd(&self, x: &Tensor, w: &Tensor, b: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (rows, inputs) = x.dims2()?;
-        let outputs = w.dim(0)?;
-        let threads = rayon::current_num_threads();
         let grad = grad.contiguous()?;
-        let (xs, ws, grads) = (read(x)?, read(w)?, read(&grad)?);
-        let mut of_x = vec![0.0; rows * inputs];
-        matmul(&mut of_x, &grads, &ws, rows, outputs, inputs, Transposed::default(), false, threads);
-        let mut of_w = None;
-        if self.weight_trainable {
-            let mut out = vec![0.0; outputs * inputs];
-            matmul(&mut out, &grads, &xs, outputs, rows, inputs, Transposed { left: true, right: false }, false, threads);
-            of_w = Some(tensor(out, w.shape())?);
+        let grads = read(&grad)?;
+        let (of_x, of_w) = self.backward(x, w, &grads)?;
+        let mut of_b = None;
+        if self.bias_trainable {
+            let mut sums = column_sums(&grads, self.outputs);
+            sums.resize(b.elem_count(), 0.0);
+            of_b = Some(tensor(sums, b.shape())?);
         }
-        let of_b = if self.bias_trainable { Some(tensor(column_sums(&grads, outputs), b.shape())?) } else { None };
-        Ok((Some(tensor(of_x, x.shape())?), of_w, of_b))
+        Ok((Some(of_x), of_w, of_b))
+    }
+}
+
+impl CustomOp2 for Linear {
+    fn name(&self) -> &'static str {
+        "linear-without-bias"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
+        let (rows, inputs) = xl.shape().dims2()?;
+        Ok((CpuStorage::F32(self.forward(slice(x, xl)?, slice(w, wl)?, None, rows, inputs)), Shape::from((rows, self.outputs))))
+    }
+
+    fn bwd(&self, x: &Tensor, w: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let grad = grad.contiguous()?;
+        let (of_x, of_w) = self.backward(x, w, &read(&grad)?)?;
+        Ok((Some(of_x), of_w))
     }
 }
 

@@ -3,16 +3,18 @@
 
 mod attention;
 mod linear;
+mod lines;
 mod loss;
 mod norm;
 mod pointwise;
 mod slices;
 
-pub(crate) use attention::Attention;
+pub(crate) use attention::{Attention, PositionColumns};
 pub(crate) use linear::Linear;
+pub(crate) use lines::{FirstTokens, MeanTokens, Neighbours};
 pub(crate) use loss::CrossEntropy;
 pub(crate) use norm::{AddNorm, Dropped, Norm};
-pub(crate) use pointwise::{Dropout, FirstTokens, Gelu, Tanh};
+pub(crate) use pointwise::{Dropout, Gelu, Tanh};
 pub(crate) use slices::{read, updated};
 
 /// Rows of a part.

@@ -14,6 +14,11 @@ pub(crate) struct Dropped {
     pub(crate) seed: u64,
 }
 
+impl Dropped {
+    /// Nothing is dropped out.
+    pub(crate) const NONE: Self = Self { rate: 0.0, seed: 0 };
+}
+
 /// Layer norm of `x` with `norm` `[2, hidden]`: the gain above the bias.
 pub(crate) struct Norm {
     pub(crate) epsilon: f32,

@@ -5,7 +5,6 @@ use super::{
 use attackline_kernels::{dropout, gelu, gelu_backward, tanh, tanh_backward};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
-use std::sync::Arc;
 
 /// Elements of a part.
 const PART: usize = 16_384;
@@ -77,39 +76,6 @@ impl CustomOp1 for Dropout {
     fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let mut out = read(&grad.contiguous()?)?.to_vec();
         self.apply(&mut out);
-        Ok(Some(tensor(out, x.shape())?))
-    }
-}
-
-/// The first token of every line: `[tokens, hidden]` to `[lines, hidden]`.
-pub(crate) struct FirstTokens {
-    pub(crate) offsets: Arc<[usize]>,
-}
-
-impl CustomOp1 for FirstTokens {
-    fn name(&self) -> &'static str {
-        "first-tokens"
-    }
-
-    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let (_, width) = layout.shape().dims2()?;
-        let x = slice(x, layout)?;
-        let lines = self.offsets.len() - 1;
-        let mut out = Vec::with_capacity(lines * width);
-        for &first in &self.offsets[..lines] {
-            out.extend_from_slice(&x[first * width..][..width]);
-        }
-        Ok((CpuStorage::F32(out), Shape::from((lines, width))))
-    }
-
-    fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        let (tokens, width) = x.dims2()?;
-        let grad = grad.contiguous()?;
-        let grads = read(&grad)?;
-        let mut out = vec![0.0; tokens * width];
-        for (&first, row) in self.offsets.iter().zip(grads.chunks_exact(width)) {
-            out[first * width..][..width].copy_from_slice(row);
-        }
         Ok(Some(tensor(out, x.shape())?))
     }
 }

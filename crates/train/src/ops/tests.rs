@@ -47,7 +47,7 @@ fn every_block_has_the_gradient_of_what_it_computes() {
     let offsets: Arc<[usize]> = [0, 5, 6, 20, 31, 50, 51, 70].into();
     let (trainable, epsilon) = (true, 1e-5);
     check("linear", &[wave(rows, 6, 0.3), wave(9, 6, 0.7), Var::from_tensor(&wave(1, 9, 0.4).flatten_all().unwrap()).unwrap()], |v| {
-        v[0].apply_op3(&v[1], &v[2], Linear { weight_trainable: trainable, bias_trainable: trainable })
+        v[0].apply_op3(&v[1], &v[2], Linear { weight_trainable: trainable, bias_trainable: trainable, outputs: 9 })
     });
     check("norm", &[wave(rows, 8, 0.31), wave(2, 8, 0.9)], |v| v[0].apply_op2(&v[1], Norm { epsilon, norm_trainable: trainable }));
     check("add-norm", &[wave(rows, 8, 0.31), wave(rows, 8, 0.57), wave(2, 8, 0.9)], |v| {
@@ -57,7 +57,23 @@ fn every_block_has_the_gradient_of_what_it_computes() {
     check("tanh", &[wave(rows, 8, 0.31)], |v| v[0].apply_op1(Tanh));
     check("dropout", &[wave(rows, 8, 0.31)], |v| v[0].apply_op1(Dropout(dropped)));
     check("first tokens", &[wave(rows, 8, 0.31)], |v| v[0].apply_op1(FirstTokens { offsets: offsets.clone() }));
-    check("attention", &[wave(rows, 24, 0.31)], |v| v[0].apply_op1(Attention { offsets: offsets.clone(), heads: 2, dropped }));
+    check("mean tokens", &[wave(rows, 8, 0.31)], |v| v[0].apply_op1(MeanTokens { offsets: offsets.clone() }));
+    check("neighbours", &[wave(rows, 8, 0.31)], |v| v[0].apply_op1(Neighbours { offsets: offsets.clone(), kernel: 3 }));
+    check("linear without bias, first outputs", &[wave(rows, 6, 0.3), wave(9, 6, 0.7)], |v| {
+        v[0].apply_op2(&v[1], Linear { weight_trainable: trainable, bias_trainable: false, outputs: 5 })
+    });
+    let attention = |positions, terms| Attention {
+        offsets: offsets.clone(),
+        distances: (-18..=18i32).map(|distance| (distance.clamp(-6, 6) + 6) as u32).collect(),
+        heads: 2,
+        terms,
+        positions,
+        dropped,
+    };
+    check("attention", &[wave(rows, 24, 0.31)], |v| v[0].apply_op1(attention(PositionColumns::default(), 1)));
+    check("disentangled attention", &[wave(rows, 24, 0.31), wave(13, 16, 0.47)], |v| {
+        v[0].apply_op2(&v[1], attention(PositionColumns { keys: Some(8), queries: Some(0) }, 3))
+    });
     let class_weights: Option<Arc<[f32]>> = Some([1.0, 2.0, 0.5].into());
     let labels: Vec<usize> = (0..rows).map(|row| row * 7 % 3).collect();
     check("cross entropy", &[wave(rows, 3, 0.31)], |v| {
@@ -68,7 +84,7 @@ fn every_block_has_the_gradient_of_what_it_computes() {
 #[test]
 fn frozen_weights_get_no_gradient() {
     let (x, w, b) = (wave(4, 6, 0.3), wave(9, 6, 0.7), Var::from_tensor(&wave(1, 9, 0.4).flatten_all().unwrap()).unwrap());
-    let y = x.apply_op3(w.as_tensor(), b.as_tensor(), Linear { weight_trainable: false, bias_trainable: true }).unwrap();
+    let y = x.apply_op3(w.as_tensor(), b.as_tensor(), Linear { weight_trainable: false, bias_trainable: true, outputs: 9 }).unwrap();
     let gradients = y.backward().unwrap();
     assert!(gradients.get(w.as_tensor()).is_none() && gradients.get(b.as_tensor()).is_some());
 }

@@ -28,7 +28,7 @@ pub fn folder() -> ModelFolder {
         tensors.insert(entry.name.clone(), tensor);
     }
     let files = FolderFiles::from([("config.json".to_owned(), serde_json::to_vec(&config).unwrap()), ("tokenizer.json".to_owned(), b"{}".to_vec())]);
-    ModelFolder::from_parts(files, tensors).unwrap()
+    ModelFolder::from_parts(files, tensors.into()).unwrap()
 }
 
 /// Lines of 3 to 16 tokens whose label is decided by their second token.

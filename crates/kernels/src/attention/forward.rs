@@ -1,0 +1,66 @@
+use super::{AttentionInput, AttentionScratch, Head, padded, zeros};
+use crate::{
+    dispatch::multiversion,
+    isa::Isa,
+    small_product::{Right, Strided, product},
+    softmax::softmax_body,
+};
+
+/// Attention of each line over itself, into `out` `[tokens, hidden]`.
+pub fn attention(input: AttentionInput<'_>, out: &mut [f32], scratch: &mut AttentionScratch) {
+    input.check(out.len());
+    attention_on(Isa::detect(), input, out, scratch);
+}
+
+multiversion! {
+    fn attention_on(input: AttentionInput<'_>, out: &mut [f32], scratch: &mut AttentionScratch) = attention_body;
+}
+
+#[inline(always)]
+fn attention_body<const FUSED: bool>(input: AttentionInput<'_>, out: &mut [f32], scratch: &mut AttentionScratch) {
+    if input.tokens() == 0 {
+        return;
+    }
+    let hidden = input.hidden();
+    let AttentionScratch { transposed, probabilities, packed, result, places, .. } = scratch;
+    for head in input.heads() {
+        let (stride, width) = (padded(head.length), padded(head.width));
+        head.probabilities::<FUSED>(&input, transposed, probabilities, places);
+        head.apply_mask(probabilities);
+        let values = zeros(packed, head.length * width);
+        head.copy(input.qkv, 3 * hidden, 2 * hidden, values);
+        let context = zeros(result, head.length * width);
+        let left = Strided { data: probabilities, row: stride, step: 1 };
+        product::<FUSED>(left, Right { data: values, row: width }, [head.length, head.length, width], context);
+        head.write_back(context, out, hidden, 0);
+    }
+}
+
+impl Head {
+    /// The probabilities before dropout, `[length, padded length]`, 0 in the padding.
+    #[inline(always)]
+    pub(super) fn probabilities<const FUSED: bool>(
+        &self,
+        input: &AttentionInput<'_>,
+        transposed: &mut Vec<f32>,
+        probabilities: &mut Vec<f32>,
+        places: &mut Vec<f32>,
+    ) {
+        let (row, stride) = (3 * self.hidden, padded(self.length));
+        let keys = zeros(transposed, self.width * stride);
+        self.copy_transposed(input.qkv, row, self.hidden, keys);
+        let scores = zeros(probabilities, self.length * stride);
+        product::<FUSED>(self.view(input.qkv, row, 0), Right { data: keys, row: stride }, [self.length, self.width, stride], scores);
+        if let Some(relative) = &input.relative {
+            relative.add_terms::<FUSED>(self, input.qkv, scores, places);
+        }
+        for row in scores.chunks_exact_mut(stride) {
+            for value in row.iter_mut() {
+                *value *= self.scale;
+            }
+            row[self.length..].fill(f32::NEG_INFINITY);
+            softmax_body::<FUSED>(row);
+            row[self.length..].fill(0.0);
+        }
+    }
+}
