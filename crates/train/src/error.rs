@@ -50,6 +50,14 @@ pub enum TrainError {
     /// The model folder is not sound.
     #[error(transparent)]
     Model(#[from] attackline_model::ModelError),
+    /// The device can't be used.
+    #[error("device {device}: {reason}")]
+    Device {
+        /// `cpu`, `cuda` or `metal`.
+        device: &'static str,
+        /// Why not.
+        reason: String,
+    },
     /// An operation of the graph failed, which is a defect of this program.
     #[error("computation: {0}")]
     Graph(#[from] candle_core::Error),

@@ -11,6 +11,8 @@
 
 mod blocks;
 mod checkpoint;
+mod classifier;
+mod device;
 mod embeddings;
 mod encode;
 mod error;
@@ -26,6 +28,8 @@ mod schedule;
 mod settings;
 mod trainer;
 
+pub use classifier::GraphClassifier;
+pub use device::{DeviceKind, FloatType};
 pub use encode::{Example, encode};
 pub use error::TrainError;
 pub use observer::{EpochReport, MetricsFile, Observer, Silent, StepReport};
