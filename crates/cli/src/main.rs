@@ -7,6 +7,7 @@ mod commands;
 mod diagnostics;
 mod embedded;
 mod exit;
+mod hub;
 mod interrupt;
 mod models;
 mod output;

@@ -1,22 +1,74 @@
-//! Which model answers.
+//! Which model answers, and where it computes.
 
+use crate::diagnostics::say;
 use crate::embedded;
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use attackline_engine::Engine;
-use attackline_model::ModelFolder;
-use std::path::Path;
+use attackline_model::{Classifier, ModelFolder};
+use attackline_train::{DeviceKind, FloatType, GraphClassifier};
+use clap::ValueEnum;
+use std::path::{Path, PathBuf};
 
-/// The folder named, or the embedded model.
-pub fn folder(path: Option<&Path>) -> Result<ModelFolder> {
-    match path {
-        Some(path) => ModelFolder::read(path).with_context(|| format!("the model {} can't be used", path.display())),
-        None => embedded::model(),
+/// The arguments that choose a model.
+#[derive(Debug, clap::Args)]
+pub struct ModelArgs {
+    /// Model folder, as it is published: safetensors or PyTorch weights; BERT, RoBERTa or DeBERTa-v2/v3 [default: the model inside this
+    /// program]
+    #[arg(long, value_name = "DIR")]
+    pub model: Option<PathBuf>,
+    /// Where to compute: auto takes a GPU if this program was built for it and there is one (--verbose says what it took)
+    #[arg(long, value_name = "DEVICE", default_value = "auto")]
+    pub device: Device,
+    /// Type to compute in: f32, or on a GPU bf16 or f16 [default: f32, on a GPU bf16]
+    #[arg(long, value_name = "TYPE")]
+    pub dtype: Option<FloatType>,
+}
+
+/// Where to compute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Device {
+    /// A GPU if there is one, else the processor
+    Auto,
+    /// The processor
+    Cpu,
+    /// An NVIDIA GPU
+    Cuda,
+    /// An Apple GPU
+    Metal,
+}
+
+impl ModelArgs {
+    /// The model chosen, ready to answer.
+    pub fn classifier(&self, verbose: bool) -> Result<Box<dyn Classifier>> {
+        let folder = folder(self.model.as_deref())?;
+        let (device, reason) = match self.device {
+            Device::Auto => DeviceKind::detect(),
+            Device::Cpu => (DeviceKind::Cpu, "as asked"),
+            Device::Cuda => (DeviceKind::Cuda, "as asked"),
+            Device::Metal => (DeviceKind::Metal, "as asked"),
+        };
+        if verbose {
+            say(format_args!("computing on {} ({reason})", device.name()));
+        }
+        let name = self.model.as_ref().map_or_else(|| "inside this binary".to_owned(), |path| path.display().to_string());
+        let unusable = || format!("the model {name} can't be used");
+        if device == DeviceKind::Cpu {
+            if self.dtype.is_some_and(|dtype| dtype != FloatType::F32) {
+                bail!("--dtype: the processor computes in f32; bf16 and f16 are for a GPU (--device cuda or metal)");
+            }
+            return Ok(Box::new(Engine::new(&folder).with_context(unusable)?));
+        }
+        let dtype = self.dtype.unwrap_or(FloatType::Bf16);
+        Ok(Box::new(GraphClassifier::new(&folder, device, dtype).with_context(unusable)?))
     }
 }
 
-/// The engine over the folder named, or over the embedded model.
-pub fn engine(path: Option<&Path>) -> Result<Engine> {
-    let folder = folder(path)?;
-    let name = path.map_or_else(|| "inside this binary".to_owned(), |path| path.display().to_string());
-    Engine::new(&folder).with_context(|| format!("the model {name} can't be used"))
+/// The folder named, or the embedded model.
+pub fn folder(path: Option<&Path>) -> Result<ModelFolder> {
+    let Some(path) = path else { return embedded::model() };
+    let unusable = || format!("the model {} can't be used", path.display());
+    match crate::hub::name(path) {
+        Some(name) => ModelFolder::read(&crate::hub::fetch(name)?).with_context(unusable),
+        None => ModelFolder::read(path).with_context(unusable),
+    }
 }

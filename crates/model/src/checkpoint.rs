@@ -1,13 +1,60 @@
-use crate::{ModelError, Tensor, TensorMap};
-use std::{collections::BTreeMap, sync::Arc};
+use crate::{
+    ModelError, Tensor, TensorMap, safetensors_file,
+    stored::{ElementType, StoredTensor},
+    weight_files::{Kind, weight_files},
+};
+use std::{
+    collections::BTreeMap,
+    fs::File,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-/// A model's weights by their Hugging Face names. Copies share the elements.
+/// A model's weights by their Hugging Face names. What stands in files is read when it is asked for, so that a model needs no more
+/// memory than its own form of the weights and one tensor. Copies share what they hold.
 #[derive(Debug, Clone, Default)]
 pub struct Checkpoint {
-    entries: BTreeMap<String, Arc<Tensor>>,
+    entries: BTreeMap<String, Entry>,
+}
+
+#[derive(Debug, Clone)]
+enum Entry {
+    Held(Arc<Tensor>),
+    Stored(Arc<WeightFile>, StoredTensor),
+}
+
+#[derive(Debug)]
+struct WeightFile {
+    name: String,
+    file: Mutex<File>,
 }
 
 impl Checkpoint {
+    /// Opens the weights of a model folder: which tensors there are, and where. Integer buffers are left out.
+    pub(crate) fn open(folder: &Path) -> Result<Self, ModelError> {
+        let found = weight_files(folder)?;
+        let mut entries = BTreeMap::new();
+        let mut missing = found.promised;
+        for path in &found.files {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            let mut file = fs_err::File::open(path)?.into_parts().0;
+            let tensors = match found.kind {
+                Kind::Safetensors => safetensors_file::index(&mut file, &name)?,
+            };
+            let file = Arc::new(WeightFile { name, file: Mutex::new(file) });
+            for tensor in tensors {
+                missing.remove(&tensor.name);
+                if tensor.element != ElementType::Other {
+                    entries.insert(tensor.name.clone(), Entry::Stored(file.clone(), tensor));
+                }
+            }
+        }
+        match missing.first() {
+            Some(name) => Err(ModelError::damaged(found.index, format!("names the tensor {name}, which its file hasn't"))),
+            None => Ok(Self { entries }),
+        }
+    }
+
     /// The names, in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.entries.keys().map(String::as_str)
@@ -15,20 +62,24 @@ impl Checkpoint {
 
     /// The extents of a tensor, where it is there.
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
-        self.entries.get(name).map(|tensor| &tensor.shape[..])
+        self.entries.get(name).map(|entry| match entry {
+            Entry::Held(tensor) => &tensor.shape[..],
+            Entry::Stored(_, tensor) => &tensor.shape[..],
+        })
     }
 
-    /// Reads a tensor.
+    /// Reads a tensor. A value in it that is no number is refused.
     pub fn tensor(&self, name: &str) -> Result<Tensor, ModelError> {
         match self.entries.get(name) {
-            Some(tensor) => Ok(Tensor::clone(tensor)),
+            Some(Entry::Held(tensor)) => Ok(Tensor::clone(tensor)),
+            Some(Entry::Stored(file, tensor)) => tensor.read(&mut *file.file.lock().unwrap_or_else(PoisonError::into_inner), &file.name),
             None => Err(ModelError::MissingTensors { missing: vec![(name.to_owned(), Vec::new())], surplus: Vec::new() }),
         }
     }
 
     /// Adds or replaces a tensor.
     pub fn insert(&mut self, name: String, tensor: Tensor) {
-        self.entries.insert(name, Arc::new(tensor));
+        self.entries.insert(name, Entry::Held(Arc::new(tensor)));
     }
 
     /// Takes a tensor out.
@@ -38,18 +89,18 @@ impl Checkpoint {
 
     /// The number of elements of all tensors.
     pub fn elements(&self) -> usize {
-        self.entries.values().map(|tensor| tensor.data.len()).sum()
+        self.names().filter_map(|name| self.shape(name)).map(|shape| shape.iter().product::<usize>()).sum()
     }
 
     /// The same tensors under other names.
     #[must_use]
     pub(crate) fn renamed(self, name: impl Fn(&str) -> String) -> Self {
-        Self { entries: self.entries.into_iter().map(|(old, tensor)| (name(&old), tensor)).collect() }
+        Self { entries: self.entries.into_iter().map(|(old, entry)| (name(&old), entry)).collect() }
     }
 }
 
 impl From<TensorMap> for Checkpoint {
     fn from(tensors: TensorMap) -> Self {
-        Self { entries: tensors.into_iter().map(|(name, tensor)| (name, Arc::new(tensor))).collect() }
+        Self { entries: tensors.into_iter().map(|(name, tensor)| (name, Entry::Held(Arc::new(tensor)))).collect() }
     }
 }

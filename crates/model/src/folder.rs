@@ -1,5 +1,5 @@
-use crate::{Checkpoint, EncoderSpec, Labels, ModelError, Settings, TextTokenizer, WeightLayout, safetensors_file};
-use serde_json::{Map, Value, json};
+use crate::{Checkpoint, EncoderSpec, Labels, ModelError, Settings, TextTokenizer, WeightLayout, export::pretty, safetensors_file};
+use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::Path};
 
 /// The small files of a folder by name (`config.json`, `tokenizer.json`, …), byte for byte; everything but the weights.
@@ -49,11 +49,7 @@ impl ModelFolder {
                 return Err(not_a_folder(&format!("it has no {needed}")));
             }
         }
-        let weights = path.join(WEIGHTS);
-        if !weights.is_file() {
-            return Err(not_a_folder(&format!("it has no {WEIGHTS}")));
-        }
-        Self::from_parts(files, safetensors_file::read(&fs_err::read(weights)?)?.into())
+        Self::from_parts(files, Checkpoint::open(path)?)
     }
 
     /// Puts a model together from its small files and its weights, and checks both.
@@ -134,10 +130,4 @@ fn is_classifier(config: &Value) -> bool {
     config["architectures"]
         .as_array()
         .is_some_and(|names| names.iter().any(|name| name.as_str().is_some_and(|name| name.ends_with("ForSequenceClassification"))))
-}
-
-fn pretty(config: &Map<String, Value>) -> Vec<u8> {
-    let mut bytes = serde_json::to_vec_pretty(config).expect("a JSON object always serialises");
-    bytes.push(b'\n');
-    bytes
 }

@@ -10,15 +10,18 @@ mod batch;
 mod checkpoint;
 mod classifier;
 mod error;
+mod export;
 mod folder;
 mod labels;
 mod pack;
 mod safetensors_file;
 mod settings;
 mod spec;
+mod stored;
 mod tensor;
 mod text;
 mod tokenizer;
+mod weight_files;
 mod weights;
 
 pub use batch::TokenBatch;

@@ -1,32 +1,105 @@
-use crate::{Checkpoint, ModelError, Tensor, TensorMap, tensor::element_count};
-use safetensors::{Dtype, SafeTensors};
-use serde_json::{Map, json};
-use std::io::Write;
+//! The safetensors format: an index of what a file holds, and a writer.
 
-const FILE: &str = "model.safetensors";
+use crate::{
+    Checkpoint, ModelError,
+    stored::{ElementType, StoredTensor},
+    tensor::element_count,
+};
+use serde_json::{Map, Value, json};
+use std::{
+    collections::BTreeSet,
+    io::{Read, Seek, SeekFrom, Write},
+};
 
-/// Reads the bytes of a safetensors file; f32, f16 and bf16 become f32. Integer buffers (`position_ids`) are left out.
-pub(crate) fn read(bytes: &[u8]) -> Result<TensorMap, ModelError> {
-    let file = SafeTensors::deserialize(bytes).map_err(|error| ModelError::damaged(FILE, error))?;
-    let mut tensors = TensorMap::new();
-    for (name, view) in file.tensors() {
-        let count = element_count(FILE, &name, view.shape())?;
-        let data: Vec<f32> = match view.dtype() {
-            Dtype::F32 => view.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
-            Dtype::F16 => view.data().chunks_exact(2).map(|b| half::f16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
-            Dtype::BF16 => view.data().chunks_exact(2).map(|b| half::bf16::from_le_bytes([b[0], b[1]]).to_f32()).collect(),
-            Dtype::I64 | Dtype::I32 | Dtype::U8 | Dtype::BOOL => continue,
-            other => return Err(ModelError::damaged(FILE, format!("tensor {name} has type {other:?}; f32, f16 and bf16 are read"))),
-        };
-        if data.len() != count {
-            return Err(ModelError::damaged(FILE, format!("tensor {name} holds {} values, its shape asks for {count}", data.len())));
+/// The longest header that is read: the format's own limit.
+const HEADER_LIMIT: u64 = 100_000_000;
+
+/// Lists the tensors of a file, called `name` in messages. Only the header is read, and every claim in it is checked against the
+/// file's size. Integer buffers are listed as [`ElementType::Other`].
+pub(crate) fn index(file: &mut (impl Read + Seek), name: &str) -> Result<Vec<StoredTensor>, ModelError> {
+    let damaged = |reason: String| ModelError::damaged(name, reason);
+    let size = file.seek(SeekFrom::End(0))?;
+    file.seek(SeekFrom::Start(0))?;
+    let mut length = [0; 8];
+    file.read_exact(&mut length).map_err(|_| damaged("too short for a safetensors file".into()))?;
+    let length = u64::from_le_bytes(length);
+    if length > HEADER_LIMIT || length > size - 8 {
+        return Err(damaged(format!("the header claims {length} bytes, the file has {size}: damaged, cut short, or no safetensors file")));
+    }
+    let mut header = vec![0; length as usize];
+    file.read_exact(&mut header)?;
+    let Entries(entries) = serde_json::from_slice(&header).map_err(|error| damaged(format!("the header: {error}")))?;
+    let body = size - 8 - length;
+    let mut names = BTreeSet::new();
+    let mut tensors = Vec::new();
+    for (tensor, claim) in entries {
+        if tensor == "__metadata__" {
+            continue;
         }
-        if let Some(bad) = data.iter().find(|value| !value.is_finite()) {
-            return Err(ModelError::damaged(FILE, format!("tensor {name} holds the value {bad}")));
+        if !names.insert(tensor.clone()) {
+            return Err(damaged(format!("tensor {tensor} is there twice")));
         }
-        tensors.insert(name, Tensor { shape: view.shape().to_vec(), data });
+        tensors.push(stored(name, tensor, &claim, 8 + length, body)?);
+    }
+    let mut ranges: Vec<(u64, u64)> =
+        tensors.iter().map(|tensor: &StoredTensor| (tensor.start, tensor.end)).filter(|(start, end)| start < end).collect();
+    ranges.sort_unstable();
+    if ranges.windows(2).any(|pair| pair[0].1 > pair[1].0) {
+        return Err(damaged("tensors lie on top of each other".into()));
     }
     Ok(tensors)
+}
+
+/// The header's entries in order: a name that comes twice must be seen, which a map would hide.
+struct Entries(Vec<(String, Value)>);
+
+impl<'de> serde::Deserialize<'de> for Entries {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Entries;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object of tensors")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Entries(entries))
+            }
+        }
+        deserializer.deserialize_map(Visitor)
+    }
+}
+
+/// One entry of the header, whose offsets count from `base` in a body of `size` bytes.
+fn stored(file: &str, name: String, claim: &Value, base: u64, size: u64) -> Result<StoredTensor, ModelError> {
+    let damaged = |reason: &str| ModelError::damaged(file, format!("tensor {name}: {reason}"));
+    let (element, bytes) = match claim["dtype"].as_str() {
+        Some("F32") => (ElementType::F32, 4),
+        Some("F16") => (ElementType::F16, 2),
+        Some("BF16") => (ElementType::Bf16, 2),
+        Some("F64") => (ElementType::F64, 8),
+        Some("BOOL" | "U8" | "I8") => (ElementType::Other, 1),
+        Some("U16" | "I16") => (ElementType::Other, 2),
+        Some("U32" | "I32") => (ElementType::Other, 4),
+        Some("U64" | "I64") => (ElementType::Other, 8),
+        other => return Err(damaged(&format!("type {}: f64, f32, f16 and bf16 are read", other.unwrap_or("unknown")))),
+    };
+    let extents = |value: &Value| value.as_array()?.iter().map(|item| usize::try_from(item.as_u64()?).ok()).collect::<Option<Vec<usize>>>();
+    let shape = extents(&claim["shape"]).ok_or_else(|| damaged("its shape is not a list of whole numbers"))?;
+    let Some([start, end]) = extents(&claim["data_offsets"]).as_deref().and_then(|offsets| <[usize; 2]>::try_from(offsets).ok()) else {
+        return Err(damaged("its data_offsets are not two whole numbers"));
+    };
+    let wanted = element_count(file, &name, &shape)?.checked_mul(bytes);
+    if start > end || end as u64 > size || wanted != Some(end - start) {
+        return Err(damaged(&format!("it claims bytes {start} to {end} of {size} for shape {shape:?}")));
+    }
+    let strides = StoredTensor::dense_strides(&shape);
+    Ok(StoredTensor { name, element, shape, strides, start: base + start as u64, end: base + end as u64 })
 }
 
 /// Writes a safetensors file in f32, tensors in the order of their names, each read when it is written.
@@ -36,7 +109,7 @@ pub(crate) fn write(weights: &Checkpoint, out: &mut impl Write) -> Result<(), Mo
     for name in weights.names() {
         let shape = weights.shape(name).unwrap_or_default();
         let start = end;
-        end += 4 * element_count(FILE, name, shape)?;
+        end += 4 * element_count("model.safetensors", name, shape)?;
         header.insert(name.to_owned(), json!({"dtype": "F32", "shape": shape, "data_offsets": [start, end]}));
     }
     let mut header = serde_json::to_vec(&header).expect("a JSON object always serialises");
@@ -58,22 +131,79 @@ pub(crate) fn write(weights: &Checkpoint, out: &mut impl Write) -> Result<(), Mo
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::{Tensor, TensorMap};
+    use std::io::Cursor;
+
+    fn read(bytes: &[u8]) -> Result<TensorMap, ModelError> {
+        let mut file = Cursor::new(bytes);
+        let tensors = index(&mut file, "x")?;
+        tensors.iter().map(|tensor| Ok((tensor.name.clone(), tensor.read(&mut file, "x")?))).collect()
+    }
+
+    fn file(header: &str, body: usize) -> Vec<u8> {
+        let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+        bytes.extend(header.as_bytes());
+        bytes.resize(bytes.len() + body, 0);
+        bytes
+    }
 
     #[test]
     fn round_trip_and_damage() {
-        let tensors = TensorMap::from([("a".to_owned(), Tensor { shape: vec![2, 3], data: vec![1.0, 2.0, 3.0, -4.0, 5.5, 0.0] })]);
+        let tensors = TensorMap::from([
+            ("a".to_owned(), Tensor { shape: vec![2, 3], data: vec![1.0, 2.0, 3.0, -4.0, 5.5, 0.0] }),
+            ("b".to_owned(), Tensor { shape: vec![1], data: vec![7.0] }),
+        ]);
         let mut bytes = Vec::new();
         write(&tensors.clone().into(), &mut bytes).unwrap();
         assert_eq!(read(&bytes).unwrap(), tensors);
+        assert_eq!(safetensors::SafeTensors::deserialize(&bytes).unwrap().tensor("a").unwrap().shape(), [2, 3]);
         for length in 0..bytes.len() {
             assert!(read(&bytes[..length]).is_err(), "cut to {length}");
         }
-        let mut lying = bytes.clone();
-        lying[..8].copy_from_slice(&u64::MAX.to_le_bytes());
-        assert!(read(&lying).is_err());
         let mut poisoned = bytes;
         let last = poisoned.len() - 4;
         poisoned[last..].copy_from_slice(&f32::NAN.to_le_bytes());
         assert!(read(&poisoned).unwrap_err().to_string().contains("NaN"));
+    }
+
+    #[test]
+    fn every_float_type_is_widened_and_buffers_are_listed() {
+        let header = r#"{"h":{"dtype":"F16","shape":[1],"data_offsets":[0,2]},"b":{"dtype":"BF16","shape":[1],"data_offsets":[2,4]},
+            "d":{"dtype":"F64","shape":[1],"data_offsets":[4,12]},"i":{"dtype":"I64","shape":[1],"data_offsets":[12,20]}}"#;
+        let mut bytes = file(header, 20);
+        let body = bytes.len() - 20;
+        bytes[body..body + 2].copy_from_slice(&half::f16::from_f32(1.5).to_le_bytes());
+        bytes[body + 2..body + 4].copy_from_slice(&half::bf16::from_f32(-2.0).to_le_bytes());
+        bytes[body + 4..body + 12].copy_from_slice(&0.25f64.to_le_bytes());
+        let mut tensors = read(&bytes).unwrap();
+        assert_eq!(tensors.remove("h").unwrap().data, [1.5]);
+        assert_eq!(tensors.remove("b").unwrap().data, [-2.0]);
+        assert_eq!(tensors.remove("d").unwrap().data, [0.25]);
+        assert!(tensors.remove("i").unwrap().data.is_empty());
+    }
+
+    #[test]
+    fn lies_are_refused_without_being_believed() {
+        for (header, body, message) in [
+            (r#"{"a":{"dtype":"F32","shape":[1099511627776,1024],"data_offsets":[0,4]}}"#, 4, "claims bytes"),
+            (r#"{"a":{"dtype":"F32","shape":[18446744073709551615,2],"data_offsets":[0,4]}}"#, 4, "impossible shape"),
+            (r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,400]}}"#, 4, "claims bytes"),
+            (r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}"#, 8, "claims bytes"),
+            (r#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#, 4, "shape is not"),
+            (r#"{"a":{"dtype":"F8","shape":[1],"data_offsets":[0,1]}}"#, 4, "type F8"),
+            (r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}}"#, 8, "on top"),
+            (r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, 8, "twice"),
+            (r#"{"a":3}"#, 4, "tensor a"),
+            ("[]", 0, "header"),
+            ("{", 0, "header"),
+        ] {
+            let error = read(&file(header, body)).unwrap_err().to_string();
+            assert!(error.contains(message), "{header}: {error}");
+        }
+        let mut endless = file("{}", 0);
+        endless[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+        assert!(read(&endless).unwrap_err().to_string().contains("header claims"));
+        let deep = format!("{{\"a\":{}", "[".repeat(100_000));
+        assert!(read(&file(&deep, 0)).is_err());
     }
 }

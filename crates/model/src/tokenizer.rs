@@ -32,6 +32,21 @@ impl TextTokenizer {
         self.max_length
     }
 
+    /// The first and the last special token that a line gets.
+    pub(crate) fn special_ids(&self) -> (Option<u32>, Option<u32>) {
+        (self.prefix.first().copied(), self.suffix.last().copied())
+    }
+
+    /// The token with this id.
+    pub(crate) fn token(&self, id: u32) -> Option<String> {
+        self.tokenizer.id_to_token(id)
+    }
+
+    /// The id of a token.
+    pub(crate) fn id(&self, token: &str) -> Option<u32> {
+        self.tokenizer.token_to_id(token)
+    }
+
     /// Reads a line: [`prepare`]s it, makes tokens, and where there are too many keeps three quarters from the head and one
     /// quarter from the tail, since a command's end (its payload, its target) tells as much as its beginning.
     pub fn encode(&self, line: &str) -> Result<Encoded, ModelError> {

@@ -3,8 +3,9 @@
 use super::{probability, threads};
 use crate::diagnostics::{Diagnostics, say};
 use crate::exit::Status;
+use crate::models::ModelArgs;
 use crate::output::{Output, OutputError, Target};
-use crate::{models, pipeline};
+use crate::pipeline;
 use anyhow::{Context, Result, bail};
 use attackline_findings::{Finding, LabelView, OutputFormat, TableOptions, WriterOptions, writer};
 use attackline_model::Classifier;
@@ -44,9 +45,8 @@ pub struct Args {
     /// NDJSON field (a.b reaches inside) or CSV column that holds the line [default: text]
     #[arg(long, value_name = "NAME")]
     field: Option<String>,
-    /// Model folder [default: the model inside this program]
-    #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Answer with Benign and these labels only, divided by commas; any other technique counts as Benign
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     labels: Vec<String>,
@@ -178,7 +178,7 @@ struct Tally {
 pub fn run(args: Args) -> Result<Status> {
     let settings = Settings::new(&args)?;
     let output = Output::open(&settings.target)?;
-    let engine = models::engine(args.model.as_deref())?;
+    let engine = args.model.classifier(args.verbose)?;
     let view =
         if args.labels.is_empty() { LabelView::all(engine.labels()) } else { LabelView::only(engine.labels(), &args.labels).context("--labels")? };
     let threshold = args.threshold.unwrap_or_else(|| engine.threshold());
@@ -186,7 +186,7 @@ pub fn run(args: Args) -> Result<Status> {
         !settings.paths.is_empty() && std::io::stderr().is_terminal() && !(settings.target.is_terminal() && settings.format != OutputFormat::Table);
     let diagnostics = Diagnostics::new(progress, args.verbose);
     let start = Instant::now();
-    let (tally, counts) = write_findings(&settings, &engine, &view, threshold, &diagnostics, output)?;
+    let (tally, counts) = write_findings(&settings, engine.as_ref(), &view, threshold, &diagnostics, output)?;
     diagnostics.finish();
     if settings.summary {
         summarise(&settings, &tally, &counts, diagnostics.errors(), start.elapsed().as_secs_f64());

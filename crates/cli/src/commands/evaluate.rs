@@ -3,8 +3,9 @@
 use super::{probability, threads};
 use crate::diagnostics::{Diagnostics, say};
 use crate::exit::{Status, Unreadable};
+use crate::models::ModelArgs;
 use crate::output::{Output, OutputError, Target};
-use crate::{models, pipeline};
+use crate::pipeline;
 use anyhow::{Context, Result, bail};
 use attackline_dataset::{Row, read_labelled};
 use attackline_evaluate::{OperatingPoint, Rate, Report, false_positive_rate, threshold_table};
@@ -32,9 +33,8 @@ A prediction below the threshold counts as Benign, since it is no finding.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
-    /// Model folder [default: the model inside this program]
-    #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArgs,
     /// Labelled lines; repeatable
     #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
     data: Vec<PathBuf>,
@@ -71,7 +71,7 @@ struct Figures {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<Status> {
-    let engine = models::engine(args.model.as_deref())?;
+    let engine = args.model.classifier(false)?;
     let view =
         if args.labels.is_empty() { LabelView::all(engine.labels()) } else { LabelView::only(engine.labels(), &args.labels).context("--labels")? };
     let threshold = args.threshold.unwrap_or_else(|| engine.threshold());
@@ -86,7 +86,7 @@ pub fn run(args: &Args) -> Result<Status> {
     }
     let diagnostics = Diagnostics::new(std::io::stderr().is_terminal(), false);
     let start = Instant::now();
-    let decisions = decide(&rows, &engine, &view, threshold, threads(args.threads), &diagnostics)?;
+    let decisions = decide(&rows, engine.as_ref(), &view, threshold, threads(args.threads), &diagnostics)?;
     let seconds = start.elapsed().as_secs_f64();
     diagnostics.finish();
     let figures = Figures {

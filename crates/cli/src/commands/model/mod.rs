@@ -1,13 +1,13 @@
 //! `attackline model`.
 
+mod describe;
+mod verify;
+
 use crate::exit::Status;
 use crate::models;
 use crate::output::{Output, OutputError, Target};
 use anyhow::Result;
-use attackline_catalog::{ATTRIBUTION, technique};
-use attackline_model::ModelFolder;
 use clap::Subcommand;
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::PathBuf;
 
@@ -42,7 +42,12 @@ enum Action {
         #[arg(long)]
         clobber: bool,
     },
-    /// Write a pack, or the model inside this program, as a folder that Python `transformers` loads
+    /// Check that a model folder is whole: files, every weight, tokenizer, labels, a first answer
+    Verify {
+        /// Model folder [default: the model inside this program]
+        model: Option<PathBuf>,
+    },
+    /// Write a model, such as the one inside this program, as a folder that Python `transformers` loads and answers alike
     Export {
         /// Folder to write
         #[arg(short, long, value_name = "DIR")]
@@ -55,7 +60,7 @@ enum Action {
 /// Runs the command.
 pub fn run(args: &Args) -> Result<Status> {
     let (target, bytes) = match &args.action {
-        Action::Info { model } => (Target::Stdout, describe(&models::folder(model.as_deref())?)?.into_bytes()),
+        Action::Info { model } => (Target::Stdout, describe::describe(&models::folder(model.as_deref())?)?.into_bytes()),
         Action::Pack { model, output, threshold, name, clobber } => {
             let mut folder = models::folder(Some(model))?;
             folder.change_settings(|settings| {
@@ -65,52 +70,13 @@ pub fn run(args: &Args) -> Result<Status> {
             (Target::new(Some(output), *clobber), folder.to_pack()?)
         }
         Action::Export { output, model } => {
-            models::folder(model.as_deref())?.write(output)?;
+            models::folder(model.as_deref())?.export(output)?;
             return Ok(Status::Done);
         }
+        Action::Verify { model } => (Target::Stdout, verify::verify(&models::folder(model.as_deref())?)?.into_bytes()),
     };
     let mut output = Output::open(&target)?;
     output.write_all(&bytes).map_err(|error| OutputError::new(output.name(), error))?;
     output.finish()?;
     Ok(Status::Done)
-}
-
-fn describe(folder: &ModelFolder) -> Result<String> {
-    let (spec, settings) = (&folder.spec, &folder.settings);
-    let parameters = folder.weights.elements();
-    let mut text = String::new();
-    writeln!(text, "name          {}", settings.name)?;
-    writeln!(
-        text,
-        "architecture  {}, {} layers, {} wide, {} heads",
-        folder.config["model_type"].as_str().unwrap_or("unknown"),
-        spec.layers,
-        spec.hidden,
-        spec.heads
-    )?;
-    writeln!(text, "parameters    {:.1} million", parameters as f64 / 1e6)?;
-    writeln!(text, "longest line  {} tokens", settings.max_length)?;
-    let Some(labels) = &folder.labels else {
-        writeln!(text, "labels        none: this is a base model (attackline train makes a classifier of it)")?;
-        return Ok(text);
-    };
-    writeln!(text, "threshold     {}", settings.threshold)?;
-    writeln!(text, "temperature   {}", settings.temperature)?;
-    writeln!(text, "ATT&CK        {}", settings.attack_version)?;
-    writeln!(text, "labels        {}", labels.len())?;
-    for label in labels.names() {
-        writeln!(text, "  {label:<10}  {}", technique(label).map(|technique| technique.full_name()).unwrap_or_default())?;
-    }
-    if let Some(training) = &settings.training {
-        writeln!(text, "trained       from {} ({})", training.base, training.method)?;
-        writeln!(text, "settings      {}", training.settings.join(" "))?;
-        for (name, hash) in &training.data {
-            writeln!(text, "data          {name} sha256:{hash}")?;
-        }
-        for (name, value) in &training.validation {
-            writeln!(text, "validation    {name} {value:.4}")?;
-        }
-    }
-    writeln!(text, "\n{ATTRIBUTION}")?;
-    Ok(text)
 }

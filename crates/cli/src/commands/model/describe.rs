@@ -1,0 +1,61 @@
+//! `attackline model info`.
+
+use anyhow::Result;
+use attackline_catalog::{ATTRIBUTION, technique};
+use attackline_model::{EncoderSpec, ModelFolder, Pooling, WeightLayout};
+use std::fmt::Write as _;
+
+/// How many names are listed.
+const LISTED: usize = 5;
+
+/// What the folder holds, for people.
+pub(super) fn describe(folder: &ModelFolder) -> Result<String> {
+    let (spec, settings) = (&folder.spec, &folder.settings);
+    let mut text = String::new();
+    writeln!(text, "name          {}", settings.name)?;
+    let kind = folder.config["model_type"].as_str().unwrap_or("unknown");
+    writeln!(text, "architecture  {kind}, {} layers, {} wide, {} heads", spec.layers, spec.hidden, spec.heads)?;
+    writeln!(text, "positions     {}", positions(spec))?;
+    writeln!(text, "pooling       {}", if spec.head.pooling == Pooling::First { "first token" } else { "mean of all tokens" })?;
+    writeln!(text, "vocabulary    {} tokens", spec.vocabulary)?;
+    let elements = folder.weights.elements();
+    writeln!(text, "parameters    {:.1} million, {:.0} MB in f32", elements as f64 / 1e6, elements as f64 * 4e-6)?;
+    let unused = WeightLayout::new(spec, folder.labels.as_ref().map_or(0, |labels| labels.len())).surplus(&folder.weights);
+    if !unused.is_empty() {
+        let more = if unused.len() > LISTED { ", …" } else { "" };
+        writeln!(text, "not used      {} tensors: {}{more}", unused.len(), unused[..unused.len().min(LISTED)].join(", "))?;
+    }
+    writeln!(text, "longest line  {} tokens of {}", settings.max_length, spec.longest)?;
+    let Some(labels) = &folder.labels else {
+        writeln!(text, "labels        none: this is a base model (attackline train makes a classifier of it)")?;
+        return Ok(text);
+    };
+    writeln!(text, "threshold     {}", settings.threshold)?;
+    writeln!(text, "temperature   {}", settings.temperature)?;
+    writeln!(text, "ATT&CK        {}", settings.attack_version)?;
+    writeln!(text, "labels        {}", labels.len())?;
+    for label in labels.names() {
+        writeln!(text, "  {label:<10}  {}", technique(label).map(|technique| technique.full_name()).unwrap_or_default())?;
+    }
+    if let Some(training) = &settings.training {
+        writeln!(text, "trained       from {} ({})", training.base, training.method)?;
+        writeln!(text, "settings      {}", training.settings.join(" "))?;
+        for (name, hash) in &training.data {
+            writeln!(text, "data          {name} sha256:{hash}")?;
+        }
+        for (name, value) in &training.validation {
+            writeln!(text, "validation    {name} {value:.4}")?;
+        }
+    }
+    writeln!(text, "\n{ATTRIBUTION}")?;
+    Ok(text)
+}
+
+fn positions(spec: &EncoderSpec) -> String {
+    let absolute = spec.absolute.map(|_| "absolute".to_owned());
+    let relative = spec.relative.as_ref().filter(|relative| relative.is_used()).map(|relative| match relative.buckets {
+        Some((buckets, greatest)) => format!("relative, {buckets} buckets up to distance {greatest}"),
+        None => format!("relative up to distance {}", relative.span),
+    });
+    [absolute, relative].into_iter().flatten().collect::<Vec<_>>().join(" and ")
+}

@@ -1,0 +1,106 @@
+use crate::{ModelError, Tensor, tensor::element_count};
+use std::io::{Read, Seek, SeekFrom};
+
+/// The type of a stored tensor's elements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ElementType {
+    F32,
+    F16,
+    Bf16,
+    F64,
+    /// Integers and truth values: buffers, which a reader leaves out.
+    Other,
+}
+
+impl ElementType {
+    /// Bytes of an element; 0 for [`ElementType::Other`].
+    pub(crate) fn bytes(self) -> usize {
+        match self {
+            Self::F32 => 4,
+            Self::F16 | Self::Bf16 => 2,
+            Self::F64 => 8,
+            Self::Other => 0,
+        }
+    }
+
+    /// Appends the little-endian elements of `bytes` to `out`.
+    fn widen(self, bytes: &[u8], out: &mut Vec<f32>) {
+        match self {
+            Self::F32 => out.extend(bytes.as_chunks().0.iter().map(|&b| f32::from_le_bytes(b))),
+            Self::F16 => out.extend(bytes.as_chunks().0.iter().map(|&b| half::f16::from_le_bytes(b).to_f32())),
+            Self::Bf16 => out.extend(bytes.as_chunks().0.iter().map(|&b| half::bf16::from_le_bytes(b).to_f32())),
+            Self::F64 => out.extend(bytes.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b) as f32)),
+            Self::Other => {}
+        }
+    }
+}
+
+/// One tensor of a file of weights: where its elements are, nothing read yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StoredTensor {
+    pub(crate) name: String,
+    pub(crate) element: ElementType,
+    pub(crate) shape: Vec<usize>,
+    /// Elements between neighbours along each extent.
+    pub(crate) strides: Vec<usize>,
+    /// The byte in the file at which its first element begins.
+    pub(crate) start: u64,
+    /// The end of the bytes that it may use: every element that shape and strides reach lies below it, and it below the file's end.
+    pub(crate) end: u64,
+}
+
+/// Bytes that are read at once.
+const PIECE: usize = 1 << 20;
+
+impl StoredTensor {
+    /// Strides of a row-major tensor.
+    pub(crate) fn dense_strides(shape: &[usize]) -> Vec<usize> {
+        let mut strides = vec![1; shape.len()];
+        for axis in (1..shape.len()).rev() {
+            // Saturates only where another extent is 0, so that nothing is read.
+            strides[axis - 1] = usize::saturating_mul(strides[axis], shape[axis]);
+        }
+        strides
+    }
+
+    /// Reads the elements from `file`, called `name` in messages, as f32. A value that is no number is refused.
+    pub(crate) fn read(&self, file: &mut (impl Read + Seek), name: &str) -> Result<Tensor, ModelError> {
+        let count = element_count(name, &self.name, &self.shape)?;
+        let data = if self.strides == Self::dense_strides(&self.shape) {
+            self.read_run(file, count)?
+        } else {
+            // A view such as a transposed matrix: its elements lie among others.
+            let bytes = usize::try_from(self.end - self.start).unwrap_or(usize::MAX);
+            let stored = self.read_run(file, bytes / self.element.bytes().max(1))?;
+            (0..count).map(|index| stored[self.place(index)]).collect()
+        };
+        match data.iter().find(|value| !value.is_finite()) {
+            Some(bad) => Err(ModelError::damaged(name, format!("tensor {} holds the value {bad}", self.name))),
+            None => Ok(Tensor { shape: self.shape.clone(), data }),
+        }
+    }
+
+    /// Where the element of row-major number `index` is stored, counted from the first.
+    fn place(&self, mut index: usize) -> usize {
+        let mut place = 0;
+        for (&extent, &stride) in self.shape.iter().zip(&self.strides).rev() {
+            place += index % extent * stride;
+            index /= extent;
+        }
+        place
+    }
+
+    fn read_run(&self, file: &mut (impl Read + Seek), count: usize) -> Result<Vec<f32>, ModelError> {
+        file.seek(SeekFrom::Start(self.start))?;
+        let mut left = count * self.element.bytes();
+        let mut data = Vec::with_capacity(count);
+        let mut piece = vec![0; PIECE.min(left)];
+        while left > 0 {
+            let now = piece.len().min(left);
+            file.read_exact(&mut piece[..now])?;
+            self.element.widen(&piece[..now], &mut data);
+            left -= now;
+        }
+        Ok(data)
+    }
+}
