@@ -1,5 +1,5 @@
 use crate::{
-    ModelError, Tensor, TensorMap, safetensors_file,
+    ModelError, Tensor, TensorMap, pickle, safetensors_file,
     stored::{ElementType, StoredTensor},
     weight_files::{Kind, weight_files},
 };
@@ -40,6 +40,7 @@ impl Checkpoint {
             let mut file = fs_err::File::open(path)?.into_parts().0;
             let tensors = match found.kind {
                 Kind::Safetensors => safetensors_file::index(&mut file, &name)?,
+                Kind::PyTorch => pickle::index(&mut file, &name)?,
             };
             let file = Arc::new(WeightFile { name, file: Mutex::new(file) });
             for tensor in tensors {

@@ -14,6 +14,7 @@ mod export;
 mod folder;
 mod labels;
 mod pack;
+mod pickle;
 mod safetensors_file;
 mod settings;
 mod spec;

@@ -9,6 +9,8 @@ use std::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Safetensors,
+    /// A state dict of `torch.save`.
+    PyTorch,
 }
 
 /// The files that hold a folder's weights.
@@ -22,7 +24,8 @@ pub(crate) struct WeightFiles {
 }
 
 /// Single file and index of each format, in the order of preference.
-const FORMS: [(Kind, &str, &str); 1] = [(Kind::Safetensors, "model.safetensors", "model.safetensors.index.json")];
+const FORMS: [(Kind, &str, &str); 2] =
+    [(Kind::Safetensors, "model.safetensors", "model.safetensors.index.json"), (Kind::PyTorch, "pytorch_model.bin", "pytorch_model.bin.index.json")];
 
 /// Finds the weights in a model folder: one file, or an index and the files that it names.
 pub(crate) fn weight_files(folder: &Path) -> Result<WeightFiles, ModelError> {
