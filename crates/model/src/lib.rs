@@ -12,6 +12,9 @@ mod classifier;
 mod error;
 mod export;
 mod folder;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod labels;
 mod pack;
 mod pickle;

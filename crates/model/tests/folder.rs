@@ -103,3 +103,65 @@ fn nasty_strings_become_tokens() {
         assert!((2..=96).contains(&encoded.ids.len()), "{} bytes", text.len());
     }
 }
+
+/// The weights of the small checkpoint divided among two files with an index.
+fn shard(path: &Path) {
+    let bytes = std::fs::read(path.join("model.safetensors")).unwrap();
+    let whole = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let mut names: Vec<&str> = whole.names();
+    names.sort_unstable();
+    let mut map = serde_json::Map::new();
+    for (number, part) in names.chunks(names.len().div_ceil(2)).enumerate() {
+        let file = format!("model-{number}-of-2.safetensors");
+        let views: Vec<_> = part.iter().map(|name| (*name, whole.tensor(name).unwrap())).collect();
+        std::fs::write(path.join(&file), safetensors::serialize(views, None).unwrap()).unwrap();
+        map.extend(part.iter().map(|name| (name.to_string(), file.clone().into())));
+    }
+    std::fs::write(path.join("model.safetensors.index.json"), serde_json::json!({"weight_map": map}).to_string()).unwrap();
+    std::fs::remove_file(path.join("model.safetensors")).unwrap();
+}
+
+#[test]
+fn shards_are_one_model_and_each_must_be_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model");
+    copy(&path);
+    shard(&path);
+    let (whole, sharded) = (ModelFolder::read(&tiny()).unwrap(), ModelFolder::read(&path).unwrap());
+    for name in whole.weights.names() {
+        assert_eq!(whole.weights.tensor(name).unwrap(), sharded.weights.tensor(name).unwrap(), "{name}");
+    }
+    let missing = refusal(|path| {
+        shard(path);
+        std::fs::remove_file(path.join("model-1-of-2.safetensors")).unwrap();
+    });
+    assert!(missing.contains("model-1-of-2.safetensors, which is not there"), "{missing}");
+    let change_index = |from: &'static str, to: &'static str| {
+        refusal(move |path| {
+            shard(path);
+            let index = path.join("model.safetensors.index.json");
+            let text = std::fs::read_to_string(&index).unwrap();
+            assert!(text.contains(from));
+            std::fs::write(index, text.replacen(from, to, 1)).unwrap();
+        })
+    };
+    let outside = change_index("\"model-0-of-2.safetensors\"", "\"../../etc/model.safetensors\"");
+    assert!(outside.contains("not the name of a file in this folder"), "{outside}");
+    let surplus = change_index("{\"weight_map\":{", "{\"weight_map\":{\"extra\":\"model-0-of-2.safetensors\",");
+    assert!(surplus.contains("names the tensor extra"), "{surplus}");
+    let broken = change_index("weight_map", "weights");
+    assert!(broken.contains("no weight_map"), "{broken}");
+}
+
+#[test]
+fn all_missing_weights_are_listed_with_what_was_not_known() {
+    let sound = ModelFolder::read(&tiny()).unwrap();
+    let mut weights = sound.weights.clone();
+    for layer in 0..2 {
+        let tensor = weights.tensor(&format!("bert.encoder.layer.{layer}.output.dense.bias")).unwrap();
+        weights.remove(&format!("bert.encoder.layer.{layer}.output.dense.bias"));
+        weights.insert(format!("bert.encoder.layer.{layer}.output.dens.bias"), tensor);
+    }
+    let message = ModelFolder::from_parts(sound.files, weights).unwrap_err().to_string();
+    assert!(message.contains("2 tensors are missing") && message.contains("layer.1.output.dense.bias") && message.contains("dens.bias"), "{message}");
+}
