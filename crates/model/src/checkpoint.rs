@@ -6,6 +6,7 @@ use crate::{
 use std::{
     collections::BTreeMap,
     fs::File,
+    io::BufWriter,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -33,27 +34,58 @@ impl Checkpoint {
     /// Opens the weights of a model folder: which tensors there are, and where. Integer buffers are left out.
     pub(crate) fn open(folder: &Path) -> Result<Self, ModelError> {
         let found = weight_files(folder)?;
-        let mut entries = BTreeMap::new();
-        let mut missing = found.promised;
+        let mut checkpoint = Self::default();
         for path in &found.files {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let mut file = fs_err::File::open(path)?.into_parts().0;
-            let tensors = match found.kind {
-                Kind::Safetensors => safetensors_file::index(&mut file, &name)?,
-                Kind::PyTorch => pickle::index(&mut file, &name)?,
-            };
-            let file = Arc::new(WeightFile { name, file: Mutex::new(file) });
-            for tensor in tensors {
-                missing.remove(&tensor.name);
-                if tensor.element != ElementType::Other {
-                    entries.insert(tensor.name.clone(), Entry::Stored(file.clone(), tensor));
-                }
-            }
+            checkpoint.add_file(path, found.kind)?;
         }
-        match missing.first() {
-            Some(name) => Err(ModelError::damaged(found.index, format!("names the tensor {name}, which its file hasn't"))),
-            None => Ok(Self { entries }),
+        match found.promised.iter().find(|name| !checkpoint.entries.contains_key(*name)) {
+            Some(name) => return Err(ModelError::damaged(found.index, format!("names the tensor {name}, which its file hasn't"))),
+            None => checkpoint.entries.retain(|_, entry| !matches!(entry, Entry::Stored(_, tensor) if tensor.element == ElementType::Other)),
         }
+        Ok(checkpoint)
+    }
+
+    /// Adds what a file holds, integer buffers among it.
+    fn add_file(&mut self, path: &Path, kind: Kind) -> Result<(), ModelError> {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let mut file = fs_err::File::open(path)?.into_parts().0;
+        let tensors = match kind {
+            Kind::Safetensors => safetensors_file::index(&mut file, &name)?,
+            Kind::PyTorch => pickle::index(&mut file, &name)?,
+        };
+        let file = Arc::new(WeightFile { name, file: Mutex::new(file) });
+        self.entries.extend(tensors.into_iter().map(|tensor| (tensor.name.clone(), Entry::Stored(file.clone(), tensor))));
+        Ok(())
+    }
+
+    /// Opens one safetensors file.
+    pub fn read_file(path: &Path) -> Result<Self, ModelError> {
+        let mut checkpoint = Self::default();
+        checkpoint.add_file(path, Kind::Safetensors)?;
+        Ok(checkpoint)
+    }
+
+    /// Writes a folder that holds the weights in the safetensors file `name`, and `files`. It must not exist yet: it is first written
+    /// under a temporary name beside it, then renamed, so that it appears whole or not at all.
+    pub fn write_folder(&self, path: &Path, name: &str, files: &[(&str, &[u8])]) -> Result<(), ModelError> {
+        if path.exists() {
+            return Err(ModelError::NotAFolder { path: path.to_owned(), reason: "it exists already and is not overwritten".into() });
+        }
+        let mut partial = path.file_name().unwrap_or_default().to_owned();
+        partial.push(".partial");
+        let partial = path.with_file_name(partial);
+        if partial.exists() {
+            fs_err::remove_dir_all(&partial)?;
+        }
+        fs_err::create_dir_all(&partial)?;
+        for (name, bytes) in files {
+            fs_err::write(partial.join(name), bytes)?;
+        }
+        let mut file = BufWriter::new(fs_err::File::create(partial.join(name))?);
+        safetensors_file::write(self, &mut file)?;
+        file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
+        fs_err::rename(&partial, path)?;
+        Ok(())
     }
 
     /// The names, in order.

@@ -1,4 +1,4 @@
-use crate::{Checkpoint, EncoderSpec, Labels, ModelError, Settings, TextTokenizer, WeightLayout, export::pretty, safetensors_file};
+use crate::{Checkpoint, EncoderSpec, Labels, ModelError, Settings, TextTokenizer, WeightLayout, export::pretty};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::Path};
 
@@ -102,27 +102,10 @@ impl ModelFolder {
         self.files.insert(SETTINGS.into(), self.settings.to_json());
     }
 
-    /// Writes the folder, which must not exist yet: first under a temporary name beside it, then renamed, so that it
-    /// appears whole or not at all.
+    /// Writes the folder, which must not exist yet; it appears whole or not at all.
     pub fn write(&self, path: &Path) -> Result<(), ModelError> {
-        if path.exists() {
-            return Err(ModelError::NotAFolder { path: path.to_owned(), reason: "it exists already and is not overwritten".into() });
-        }
-        let mut name = path.file_name().unwrap_or_default().to_owned();
-        name.push(".partial");
-        let partial = path.with_file_name(name);
-        if partial.exists() {
-            fs_err::remove_dir_all(&partial)?;
-        }
-        fs_err::create_dir_all(&partial)?;
-        for (name, bytes) in &self.files {
-            fs_err::write(partial.join(name), bytes)?;
-        }
-        let mut file = std::io::BufWriter::new(fs_err::File::create(partial.join(WEIGHTS))?);
-        safetensors_file::write(&self.weights, &mut file)?;
-        file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-        fs_err::rename(&partial, path)?;
-        Ok(())
+        let files: Vec<(&str, &[u8])> = self.files.iter().map(|(name, bytes)| (name.as_str(), &bytes[..])).collect();
+        self.weights.write_folder(path, WEIGHTS, &files)
     }
 }
 

@@ -59,6 +59,48 @@ pub enum Role {
 }
 
 impl Role {
+    /// Whether it is added to a product's or a norm's result.
+    pub fn is_bias(self) -> bool {
+        use LayerRole::*;
+        match self {
+            Self::EmbeddingNormBias | Self::RelativeNormBias | Self::ConvolutionBias | Self::ConvolutionNormBias => true,
+            Self::PoolerBias | Self::ClassifierBias => true,
+            Self::Layer(_, role) => matches!(
+                role,
+                QueryBias
+                    | KeyBias
+                    | ValueBias
+                    | PositionKeyBias
+                    | PositionQueryBias
+                    | AttentionOutputBias
+                    | AttentionNormBias
+                    | UpBias
+                    | DownBias
+                    | OutputNormBias
+            ),
+            _ => false,
+        }
+    }
+
+    /// Whether it is the gain or the bias of a layer norm.
+    pub fn is_norm(self) -> bool {
+        use LayerRole::*;
+        match self {
+            Self::EmbeddingNormGain | Self::EmbeddingNormBias | Self::RelativeNormGain | Self::RelativeNormBias => true,
+            Self::ConvolutionNormGain | Self::ConvolutionNormBias => true,
+            Self::Layer(_, role) => matches!(role, AttentionNormGain | AttentionNormBias | OutputNormGain | OutputNormBias),
+            _ => false,
+        }
+    }
+
+    /// The layer that it belongs to, where it belongs to one.
+    pub fn layer(self) -> Option<usize> {
+        match self {
+            Self::Layer(layer, _) => Some(layer),
+            _ => None,
+        }
+    }
+
     /// Whether the weight belongs to the head that a classifier has and a base model need not have.
     pub fn is_head(self) -> bool {
         matches!(self, Self::PoolerWeight | Self::PoolerBias | Self::ClassifierWeight | Self::ClassifierBias)

@@ -56,13 +56,13 @@ fn floats(data: &[u8]) -> Vec<f32> {
 pub(crate) fn save(folder: &Path, state: &State, parameters: &Parameters, best: &TensorMap) -> Result<(), TrainError> {
     let mut entries: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
     let mut add = |name: String, shape: &[usize], data: &[f32]| entries.push((name, Dtype::F32, shape.to_vec(), bytes(data)));
-    for (index, parameter) in parameters.list.iter().enumerate() {
+    for (index, parameter) in parameters.list.iter().enumerate().filter(|(_, parameter)| parameter.trainable) {
         let shape = [parameter.first.len()];
-        add(format!("weights/{index}"), &shape, &read(parameter.variable.as_tensor())?);
+        add(format!("weights/{index}"), &shape, &read(parameter.variable.as_tensor())?[parameter.trained.clone()]);
         add(format!("first/{index}"), &shape, &parameter.first);
         add(format!("second/{index}"), &shape, &parameter.second);
     }
-    for (index, table) in parameters.embeddings.tables.iter().enumerate() {
+    for (index, table) in parameters.embeddings.tables.iter().enumerate().filter(|(_, table)| table.trainable) {
         add(format!("table-weights/{index}"), &table.shape, &table.weights);
         add(format!("table-first/{index}"), &table.shape, &table.first);
         add(format!("table-second/{index}"), &table.shape, &table.second);
@@ -70,7 +70,7 @@ pub(crate) fn save(folder: &Path, state: &State, parameters: &Parameters, best: 
     for (name, tensor) in best {
         add(format!("best/{name}"), &tensor.shape, &tensor.data);
     }
-    for (index, table) in parameters.embeddings.tables.iter().enumerate() {
+    for (index, table) in parameters.embeddings.tables.iter().enumerate().filter(|(_, table)| table.trainable) {
         entries.push((format!("table-used/{index}"), Dtype::U8, vec![table.used.len()], table.used.iter().map(|&used| u8::from(used)).collect()));
     }
     fs_err::create_dir_all(folder)?;
@@ -110,14 +110,14 @@ pub(crate) fn load(folder: &Path, fingerprint: &str, parameters: &mut Parameters
         _ => Err(damaged(&path, format!("tensor {name} is missing or has another size"))),
     };
     let values = |name: String, len: usize| raw(name, len).map(|data| floats(&data));
-    for (index, parameter) in parameters.list.iter_mut().enumerate() {
-        let len = parameter.first.len();
+    for (index, parameter) in parameters.list.iter_mut().enumerate().filter(|(_, parameter)| parameter.trainable) {
+        let (len, trained) = (parameter.first.len(), parameter.trained.clone());
         let weights = values(format!("weights/{index}"), len)?;
-        updated(&parameter.variable, |own| own.copy_from_slice(&weights))?;
+        updated(&parameter.variable, |own| own[trained].copy_from_slice(&weights))?;
         parameter.first = values(format!("first/{index}"), len)?;
         parameter.second = values(format!("second/{index}"), len)?;
     }
-    for (index, table) in parameters.embeddings.tables.iter_mut().enumerate() {
+    for (index, table) in parameters.embeddings.tables.iter_mut().enumerate().filter(|(_, table)| table.trainable) {
         let len = table.weights.len();
         table.weights = values(format!("table-weights/{index}"), len)?;
         table.first = values(format!("table-first/{index}"), len)?;

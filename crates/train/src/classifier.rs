@@ -28,7 +28,7 @@ impl GraphClassifier {
         let placement = Placement { device: open(device)?, dtype: float.into() };
         Ok(Self {
             spec: folder.spec.clone(),
-            parameters: Parameters::new(&folder.spec, &folder.weights, labels.len(), false, &placement)?,
+            parameters: Parameters::new(&folder.spec, &folder.weights, labels.len(), None, &placement)?,
             placement,
             tokenizer: folder.tokenizer(None)?,
             settings: folder.settings.clone(),

@@ -1,8 +1,8 @@
 use crate::{
     blocks::{Blocks, Shape, Weights},
     lines::Lines,
-    ops::{AddNorm, Dropped, PositionColumns},
-    parameters::{LayerPlaces, Parameters, Product},
+    ops::{AddNorm, Dropped, LoraLinear, PositionColumns},
+    parameters::{Adapter, LayerPlaces, Parameters, Product},
 };
 use attackline_model::{EncoderSpec, ModelType, RelativePositions, Step};
 use candle_core::{Result, Tensor};
@@ -137,6 +137,9 @@ impl Pass<'_> {
 
     fn product_of(&self, x: &Tensor, product: Product, outputs: Option<usize>) -> Result<Tensor> {
         let (weight, bias) = (self.tensor(product.weight), product.bias.map(|bias| self.tensor(bias)));
+        if let Some(adapter) = product.adapter {
+            return self.adapted(x, weight, bias, &self.parameters.adapters[adapter], outputs);
+        }
         let weights = Weights {
             weight: &weight,
             bias: bias.as_ref(),
@@ -145,6 +148,24 @@ impl Pass<'_> {
             outputs,
         };
         self.blocks.linear(x, &weights)
+    }
+
+    /// A frozen product with LoRA's addition.
+    fn adapted(&self, x: &Tensor, weight: Tensor, bias: Option<Tensor>, adapter: &Adapter, outputs: Option<usize>) -> Result<Tensor> {
+        let rate = if self.training.is_some_and(|training| training.seed != 0) { adapter.dropout } else { 0.0 };
+        // The same product may be used twice, for tokens and for relative positions.
+        let place = (2 * adapter.a + usize::from(outputs.is_some())) as u64;
+        let seed = self.training.map_or(0, |training| training.seed.wrapping_add(place.wrapping_mul(0xe703_7ed1_a0b4_28db)));
+        let block = LoraLinear {
+            outputs: outputs.unwrap_or(weight.dim(0)?),
+            weight: weight.detach(),
+            bias: bias.map(|bias| bias.detach()),
+            blocks: adapter.blocks.clone(),
+            rank: adapter.rank,
+            scale: adapter.scale,
+            dropped: Dropped { rate, seed },
+        };
+        x.apply_op3(&self.tensor(adapter.a), &self.tensor(adapter.b), block)
     }
 
     fn norm(&self, x: &Tensor, norm: usize) -> Result<Tensor> {

@@ -9,6 +9,7 @@
 //!
 //! Same data, settings and thread count give the same bits, also over an interruption.
 
+mod adapter;
 mod blocks;
 mod checkpoint;
 mod classifier;
@@ -18,6 +19,7 @@ mod encode;
 mod error;
 mod graph;
 mod lines;
+mod method;
 mod observer;
 mod ops;
 mod optimiser;
@@ -28,10 +30,12 @@ mod schedule;
 mod settings;
 mod trainer;
 
+pub use adapter::{merge, read_adapter, write_adapter};
 pub use classifier::GraphClassifier;
 pub use device::{DeviceKind, FloatType};
 pub use encode::{Example, encode};
 pub use error::TrainError;
+pub use method::{Lora, Method, Selection, Target};
 pub use observer::{EpochReport, MetricsFile, Observer, Silent, StepReport};
 pub use schedule::Schedule;
 pub use settings::TrainSettings;

@@ -24,7 +24,11 @@ impl Gradients {
             .iter()
             .map(|parameter| parameter.trainable.then(|| find(parameter.variable.as_tensor()).and_then(Tensor::contiguous)).transpose())
             .collect::<Result<_, _>>()?;
-        let tables = parameters.embeddings.gradients(&read(find(embedded.as_tensor())?)?, sources);
+        let tables = if parameters.embeddings.tables[0].trainable {
+            parameters.embeddings.gradients(&read(find(embedded.as_tensor())?)?, sources)
+        } else {
+            Vec::new()
+        };
         Ok(Self { list, tables })
     }
 
@@ -49,10 +53,12 @@ impl Gradients {
     }
 
     /// The norm over all tensors, added up in a fixed order.
-    pub(crate) fn norm(&self) -> Result<f64, TrainError> {
+    pub(crate) fn norm(&self, parameters: &Parameters) -> Result<f64, TrainError> {
         let mut total = 0.0;
-        for gradient in self.list.iter().flatten() {
-            total += squares(&read(gradient)?);
+        for (parameter, gradient) in parameters.list.iter().zip(&self.list) {
+            if let Some(gradient) = gradient {
+                total += squares(&read(gradient)?[parameter.trained.clone()]);
+            }
         }
         total += self.tables.iter().flatten().map(|rows| squares(&rows.data)).sum::<f64>();
         Ok(total.sqrt())

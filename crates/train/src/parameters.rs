@@ -1,6 +1,8 @@
 use crate::{
     TrainError,
+    adapter::{LORA_A, LORA_B},
     embeddings::Embeddings,
+    method::Selection,
     ops::{read, updated},
 };
 use attackline_kernels::{AdamW, adamw};
@@ -11,6 +13,10 @@ use rand_chacha::{
     rand_core::{RngCore, SeedableRng},
 };
 use rayon::prelude::*;
+use std::{collections::BTreeSet, ops::Range};
+
+/// Keeps LoRA's draws apart from the new head's.
+const ADAPTER_SEED: u64 = 0x4c6f_5241;
 
 /// Elements of a part of an update.
 const PART: usize = 65_536;
@@ -29,6 +35,8 @@ pub(crate) struct Parameter {
     /// Whether it is decayed.
     pub(crate) decayed: bool,
     pub(crate) trainable: bool,
+    /// The elements that are trained: BitFit trains the bias of a norm, not its gain.
+    pub(crate) trained: Range<usize>,
 }
 
 impl Parameter {
@@ -38,9 +46,10 @@ impl Parameter {
     }
 
     pub(crate) fn update(&mut self, gradient: &[f32], settings: &AdamW) -> Result<(), TrainError> {
-        let (first, second) = (&mut self.first, &mut self.second);
+        let (first, second, trained) = (&mut self.first, &mut self.second, self.trained.clone());
+        let gradient = &gradient[trained.clone()];
         updated(&self.variable, |weights| {
-            let state = weights.par_chunks_mut(PART).zip(first.par_chunks_mut(PART)).zip(second.par_chunks_mut(PART));
+            let state = weights[trained].par_chunks_mut(PART).zip(first.par_chunks_mut(PART)).zip(second.par_chunks_mut(PART));
             state.zip(gradient.par_chunks(PART)).for_each(|(((weights, first), second), gradient)| adamw(settings, weights, gradient, first, second));
         })?;
         Ok(())
@@ -75,6 +84,20 @@ pub(crate) struct LayerPlaces {
 pub(crate) struct Product {
     pub(crate) weight: usize,
     pub(crate) bias: Option<usize>,
+    /// Its place in [`Parameters::adapters`], where LoRA adds to it.
+    pub(crate) adapter: Option<usize>,
+}
+
+/// The low-rank addition to a product.
+pub(crate) struct Adapter {
+    /// Places of A and B, each with all blocks one below the other.
+    pub(crate) a: usize,
+    pub(crate) b: usize,
+    /// The product's outputs that each block adds to.
+    pub(crate) blocks: Vec<Range<usize>>,
+    pub(crate) rank: usize,
+    pub(crate) scale: f32,
+    pub(crate) dropout: f32,
 }
 
 /// The places of the table of relative positions and of its norm.
@@ -102,6 +125,7 @@ impl Placement {
 pub(crate) struct Parameters {
     pub(crate) embeddings: Embeddings,
     pub(crate) list: Vec<Parameter>,
+    pub(crate) adapters: Vec<Adapter>,
     pub(crate) embedding_projection: Option<Product>,
     pub(crate) embedding_norm: usize,
     pub(crate) relative: Option<RelativePlaces>,
@@ -112,12 +136,21 @@ pub(crate) struct Parameters {
 }
 
 impl Parameters {
-    /// Takes `weights`, which hold a head for `labels` outputs.
-    pub(crate) fn new(spec: &EncoderSpec, weights: &Checkpoint, labels: usize, trainable: bool, placement: &Placement) -> Result<Self, TrainError> {
+    /// Takes `weights`, which hold a head for `labels` outputs. What is trained is said by `training`, with the seed of what it adds;
+    /// `None` trains nothing.
+    pub(crate) fn new(
+        spec: &EncoderSpec,
+        weights: &Checkpoint,
+        labels: usize,
+        training: Option<(&Selection, u64)>,
+        placement: &Placement,
+    ) -> Result<Self, TrainError> {
         use Role::*;
         let layout = WeightLayout::new(spec, labels);
         layout.check(weights, false)?;
-        let mut builder = Builder { layout: &layout, weights, placement, trainable, list: Vec::new() };
+        let random = ChaCha8Rng::seed_from_u64(training.map_or(0, |(_, seed)| seed ^ ADAPTER_SEED));
+        let selection = training.map(|(selection, _)| selection);
+        let mut builder = Builder { layout: &layout, weights, placement, selection, random, list: Vec::new(), adapters: Vec::new() };
         let embedding_projection = builder.optional_product(EmbeddingProjection, None)?;
         let embedding_norm = builder.add(&[EmbeddingNormGain, EmbeddingNormBias])?;
         let relative = match spec.relative.as_ref().filter(|relative| relative.is_used()) {
@@ -134,19 +167,51 @@ impl Parameters {
         };
         let pooler = builder.optional_product(PoolerWeight, Some(PoolerBias))?;
         let classifier = builder.product(&[ClassifierWeight], &[ClassifierBias])?;
-        let list = builder.list;
-        let embeddings = Embeddings::new(spec, weights, trainable)?;
-        Ok(Self { embeddings, list, embedding_projection, embedding_norm, relative, layers, convolution, pooler, classifier })
+        let (list, adapters) = (builder.list, builder.adapters);
+        let embeddings = Embeddings::new(spec, weights, selection.is_some_and(|selection| selection.trains(WordEmbedding)))?;
+        Ok(Self { embeddings, list, adapters, embedding_projection, embedding_norm, relative, layers, convolution, pooler, classifier })
     }
 
-    /// All weights under their Hugging Face names.
-    pub(crate) fn export(&self) -> Result<TensorMap, TrainError> {
+    /// What is trained, under its Hugging Face names; LoRA's additions as `….lora_A.weight` and `….lora_B.weight`.
+    pub(crate) fn trained(&self) -> Result<TensorMap, TrainError> {
         let mut tensors = TensorMap::new();
-        self.embeddings.export(&mut tensors);
-        for parameter in &self.list {
+        if self.embeddings.tables[0].trainable {
+            self.embeddings.export(&mut tensors);
+        }
+        for parameter in self.list.iter().filter(|parameter| parameter.trainable) {
             parameter.divide(&read(parameter.variable.as_tensor())?, &mut tensors);
         }
         Ok(tensors)
+    }
+
+    /// Sets tensors of the list that are trained.
+    pub(crate) fn set_trained(&mut self, tensors: &TensorMap) -> Result<(), TrainError> {
+        let mut left: BTreeSet<&String> = tensors.keys().collect();
+        for parameter in self.list.iter().filter(|parameter| parameter.trainable) {
+            let mut start = 0;
+            for (name, shape) in &parameter.tensors {
+                let end = start + shape.iter().product::<usize>();
+                if let Some(tensor) = tensors.get(name) {
+                    if tensor.shape != *shape {
+                        return Err(ModelError::WrongShape { name: name.clone(), found: tensor.shape.clone(), expected: shape.clone() }.into());
+                    }
+                    updated(&parameter.variable, |own| own[start..end].copy_from_slice(&tensor.data))?;
+                    left.remove(name);
+                }
+                start = end;
+            }
+        }
+        match left.first() {
+            Some(name) => Err(TrainError::Data(format!("this run does not train the tensor {name}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Numbers that are trained, and all numbers.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let tables = self.embeddings.tables.iter().map(|table| (if table.trainable { table.weights.len() } else { 0 }, table.weights.len()));
+        let list = self.list.iter().map(|parameter| (parameter.first.len(), parameter.variable.elem_count()));
+        tables.chain(list).fold((0, 0), |total, next| (total.0 + next.0, total.1 + next.1))
     }
 }
 
@@ -154,8 +219,10 @@ struct Builder<'a> {
     layout: &'a WeightLayout,
     weights: &'a Checkpoint,
     placement: &'a Placement,
-    trainable: bool,
+    selection: Option<&'a Selection>,
+    random: ChaCha8Rng,
     list: Vec<Parameter>,
+    adapters: Vec<Adapter>,
 }
 
 impl Builder<'_> {
@@ -173,19 +240,65 @@ impl Builder<'_> {
             [outputs, ..] => vec![outputs * roles.len(), data.len() / roles.len() / outputs],
             [] => vec![1],
         };
-        let moments = vec![0.0; if self.trainable { data.len() } else { 0 }];
+        let width = data.len() / roles.len();
         let decayed = shape.len() == 2 && !is_gain(roles[0]);
+        // One operand may hold a norm's gain, which BitFit leaves, above its bias; all other roles in one are trained or not together.
+        let trains = |role: &Role| self.selection.is_some_and(|selection| selection.trains(*role));
+        let first = roles.iter().position(trains).unwrap_or(roles.len());
+        let trained = first * width..data.len();
         let tensor = GraphTensor::from_vec(data, shape, &self.placement.device)?.to_dtype(self.placement.dtype)?;
+        self.push(names, tensor, (roles[0].is_head(), decayed), trained)
+    }
+
+    fn push(
+        &mut self,
+        tensors: Vec<(String, Vec<usize>)>,
+        tensor: GraphTensor,
+        (head, decayed): (bool, bool),
+        trained: Range<usize>,
+    ) -> Result<usize, TrainError> {
+        let moments = vec![0.0; trained.len()];
+        let trainable = !trained.is_empty();
         let variable = Var::from_tensor(&tensor)?;
-        let head = roles[0].is_head();
-        self.list.push(Parameter { tensors: names, variable, first: moments.clone(), second: moments, head, decayed, trainable: self.trainable });
+        self.list.push(Parameter { tensors, variable, first: moments.clone(), second: moments, head, decayed, trainable, trained });
         Ok(self.list.len() - 1)
     }
 
     fn product(&mut self, weights: &[Role], biases: &[Role]) -> Result<Product, TrainError> {
         let weight = self.add(weights)?;
         let bias = if biases.is_empty() { None } else { Some(self.add(biases)?) };
-        Ok(Product { weight, bias })
+        Ok(Product { weight, bias, adapter: self.adapter(weights)? })
+    }
+
+    /// The addition that LoRA makes to a product of these weights: A drawn as PyTorch draws a product's weight, B 0.
+    fn adapter(&mut self, weights: &[Role]) -> Result<Option<usize>, TrainError> {
+        let Some(selection) = self.selection else { return Ok(None) };
+        let Some(lora) = weights.iter().find_map(|&role| selection.adapts(role)) else { return Ok(None) };
+        let (mut a_names, mut b_names, mut blocks, mut rows) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        let (mut inputs, rank) = (0, lora.rank);
+        for &role in weights {
+            let entry = self.layout.entry(role).ok_or_else(|| ModelError::damaged("config.json", format!("the architecture has no {role:?}")))?;
+            let [outputs, width] = entry.shape[..] else { continue };
+            if selection.adapts(role).is_some() {
+                let module = entry.name.strip_suffix(".weight").unwrap_or(&entry.name);
+                a_names.push((format!("{module}{LORA_A}"), vec![rank, width]));
+                b_names.push((format!("{module}{LORA_B}"), vec![outputs, rank]));
+                blocks.push(rows..rows + outputs);
+            }
+            rows += outputs;
+            inputs = width;
+        }
+        let bound = 1.0 / (inputs as f64).sqrt();
+        let mut uniform = || bound * (2.0 * ((self.random.next_u64() >> 11) as f64 / (1u64 << 53) as f64) - 1.0);
+        let a: Vec<f32> = (0..blocks.len() * rank * inputs).map(|_| uniform() as f32).collect();
+        let outputs: usize = blocks.iter().map(Range::len).sum();
+        let (a_len, device) = (a.len(), &self.placement.device);
+        let a = GraphTensor::from_vec(a, (blocks.len() * rank, inputs), device)?;
+        let b = GraphTensor::zeros((outputs, rank), DType::F32, device)?;
+        let a = self.push(a_names, a, (false, true), 0..a_len)?;
+        let b = self.push(b_names, b, (false, true), 0..outputs * rank)?;
+        self.adapters.push(Adapter { a, b, blocks, rank, scale: lora.scale() as f32, dropout: lora.dropout });
+        Ok(Some(self.adapters.len() - 1))
     }
 
     /// A product that some architectures have.

@@ -8,6 +8,8 @@ pub enum Schedule {
     Linear,
     /// Along half a cosine to 0.
     Cosine,
+    /// Not at all.
+    Constant,
 }
 
 impl Schedule {
@@ -23,6 +25,7 @@ impl Schedule {
         let left = left.clamp(0.0, 1.0);
         match self {
             Self::Linear => left,
+            Self::Constant => 1.0,
             Self::Cosine => 0.5 - 0.5 * (std::f64::consts::PI * left).cos(),
         }
     }

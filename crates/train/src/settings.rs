@@ -1,10 +1,12 @@
-use crate::{Schedule, TrainError};
+use crate::{Method, Schedule, Selection, TrainError};
 use serde::{Deserialize, Serialize};
 
 /// How to train. The defaults suit a full fine-tuning of a small encoder on short lines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct TrainSettings {
+    /// What is trained.
+    pub selection: Selection,
     /// Passes over the training rows.
     pub epochs: usize,
     /// Greatest learning rate of the encoder.
@@ -42,6 +44,7 @@ pub struct TrainSettings {
 impl Default for TrainSettings {
     fn default() -> Self {
         Self {
+            selection: Selection::default(),
             epochs: 3,
             learning_rate: 5e-5,
             head_learning_rate: 5e-4,
@@ -68,7 +71,12 @@ impl TrainSettings {
         let share = |value: f64| (0.0..1.0).contains(&value);
         let positive = |value: f64| value.is_finite() && value > 0.0;
         let weights = self.class_weights.as_ref();
-        let rules: [(&'static str, bool, &str); 11] = [
+        let lora = if let Method::Lora(lora) = &self.selection.method { Some(lora) } else { None };
+        let rules: [(&'static str, bool, &str); 15] = [
+            ("lora-rank", lora.is_none_or(|lora| (1..=1_024).contains(&lora.rank)), "is from 1 to 1024"),
+            ("lora-alpha", lora.is_none_or(|lora| positive(lora.alpha)), "must be above 0"),
+            ("lora-dropout", lora.is_none_or(|lora| share(f64::from(lora.dropout))), "is a share from 0 to below 1"),
+            ("lora-targets", lora.is_none_or(|lora| !lora.targets.is_empty()), "names at least one product"),
             ("epochs", self.epochs > 0, "must be at least 1"),
             ("learning-rate", positive(self.learning_rate), "must be above 0"),
             ("head-learning-rate", positive(self.head_learning_rate), "must be above 0"),

@@ -1,5 +1,6 @@
 use crate::{
-    EpochReport, Example, Observer, StepReport, TrainError, TrainSettings,
+    EpochReport, Example, Method, Observer, StepReport, TrainError, TrainSettings,
+    adapter::merge,
     blocks::Blocks,
     checkpoint::{self, State},
     embeddings::Sources,
@@ -12,7 +13,7 @@ use crate::{
 };
 use attackline_evaluate::Report;
 use attackline_kernels::cross_entropy;
-use attackline_model::{EncoderSpec, Labels, ModelFolder, Step, TensorMap};
+use attackline_model::{Checkpoint, EncoderSpec, Labels, ModelFolder, Step, TensorMap};
 use candle_core::{Device, Tensor, Var};
 use sha2::{Digest, Sha256};
 use std::{
@@ -40,8 +41,10 @@ pub struct TrainingData {
 /// What a whole run made.
 #[derive(Debug, Clone)]
 pub struct Outcome {
-    /// The best epoch's weights by their Hugging Face names, as [`ModelFolder::with_head`] takes them.
-    pub tensors: TensorMap,
+    /// The best epoch's weights, LoRA's additions merged, as [`ModelFolder::with_head`] takes them.
+    pub weights: Checkpoint,
+    /// What of them was trained, by Hugging Face names, LoRA's additions as `….lora_A.weight` and `….lora_B.weight`.
+    pub trained: TensorMap,
     /// The best epoch, from 1.
     pub best_epoch: usize,
     /// Every epoch's figures.
@@ -57,6 +60,8 @@ pub struct Trainer<'a> {
     data: &'a TrainingData,
     settings: TrainSettings,
     parameters: Parameters,
+    /// What the run starts from, its head for these labels.
+    base: Checkpoint,
     best: TensorMap,
     state: State,
     checkpoints: Option<PathBuf>,
@@ -114,7 +119,8 @@ impl<'a> Trainer<'a> {
             spec: folder.spec.clone(),
             labels,
             data,
-            parameters: Parameters::new(&folder.spec, &weights, labels.len(), true, &Placement::cpu())?,
+            parameters: Parameters::new(&folder.spec, &weights, labels.len(), Some((&settings.selection, settings.seed)), &Placement::cpu())?,
+            base: weights,
             settings,
             best: TensorMap::new(),
             state,
@@ -140,9 +146,24 @@ impl<'a> Trainer<'a> {
         self.total_steps
     }
 
-    /// The weights as they stand, by their Hugging Face names.
-    pub fn weights(&self) -> Result<TensorMap, TrainError> {
-        self.parameters.export()
+    /// What is trained as it stands, by Hugging Face names.
+    pub fn trained(&self) -> Result<TensorMap, TrainError> {
+        self.parameters.trained()
+    }
+
+    /// Sets what is trained to what another run trained, such as a LoRA adapter to go on from. Every tensor must be one that this run
+    /// trains; those not named stay as they are.
+    pub fn set_trained(&mut self, tensors: &TensorMap) -> Result<(), TrainError> {
+        self.parameters.set_trained(tensors)
+    }
+
+    /// How many numbers are trained, and how many there are.
+    pub fn counts(&self) -> (usize, usize) {
+        self.parameters.counts()
+    }
+
+    fn lora_scale(&self) -> f64 {
+        if let Method::Lora(lora) = &self.settings.selection.method { lora.scale() } else { 1.0 }
     }
 
     /// Trains to the end, or until `cancel` is set: then the state is saved and [`TrainError::Interrupted`] comes back.
@@ -166,7 +187,8 @@ impl<'a> Trainer<'a> {
             observer.epoch(&report);
         }
         let best_epoch = self.state.epochs.iter().rev().find(|report| report.best).map_or(0, |report| report.epoch);
-        Ok(Outcome { tensors: self.best.clone(), best_epoch, epochs: self.state.epochs.clone(), steps: self.state.step })
+        let weights = merge(&self.base, &self.best, self.lora_scale())?;
+        Ok(Outcome { weights, trained: self.best.clone(), best_epoch, epochs: self.state.epochs.clone(), steps: self.state.step })
     }
 
     fn out_of_patience(&self) -> bool {
@@ -211,7 +233,7 @@ impl<'a> Trainer<'a> {
         let score = (figures.macro_average.f1, validation_loss);
         let best = self.state.best.is_none_or(|(f1, loss)| score.0 > f1 || (score.0 == f1 && score.1 < loss));
         if best {
-            self.best = self.parameters.export()?;
+            self.best = self.parameters.trained()?;
             self.state.best = Some(score);
             self.state.without_better = 0;
         } else {
@@ -296,7 +318,7 @@ fn learn(
     if !loss.is_finite() || loss > RUNAWAY_LOSS {
         return Err(TrainError::Diverged { step, what: format!("loss {loss}") });
     }
-    let norm = gradients.norm()?;
+    let norm = gradients.norm(parameters)?;
     if !norm.is_finite() {
         return Err(TrainError::Diverged { step, what: format!("gradient norm {norm}") });
     }
@@ -314,8 +336,10 @@ fn gradients(
     dropped: Dropped,
 ) -> Result<(f64, Gradients), TrainError> {
     let embedded = Var::from_vec(parameters.embeddings.gather(&batch.sources), (batch.tokens, spec.embedding), &Device::Cpu)?;
+    // Nothing before the first trained weight needs a gradient.
+    let input = if parameters.embeddings.tables[0].trainable { embedded.as_tensor().clone() } else { embedded.as_detached_tensor() };
     let pass = Pass { spec, parameters, blocks: Blocks::Fused, lines: &batch.lines, training: Some(dropped), seen: &|_, _| {} };
-    let logits = pass.logits(embedded.as_tensor())?;
+    let logits = pass.logits(&input)?;
     let class_weights = settings.class_weights.as_deref().map(Arc::from);
     let loss = logits.apply_op1(CrossEntropy { labels: batch.labels.clone(), class_weights, smoothing: settings.label_smoothing })?;
     let value = f64::from(loss.to_scalar::<f32>()?);

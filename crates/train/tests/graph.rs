@@ -21,10 +21,10 @@ fn every_tensor_changes_in_a_step_and_unused_rows_do_not() {
     let (folder, labels, mut data) = (folder(), labels(), data(12));
     data.train.iter_mut().for_each(|row| row.ids.iter_mut().for_each(|id| *id = (*id).min(40)));
     let mut trainer = Trainer::new(&folder, &labels, &data, TrainSettings { warmup: 0.0, learning_rate: 1e-3, ..TrainSettings::default() }).unwrap();
-    let before = trainer.weights().unwrap();
+    let before = trainer.trained().unwrap();
     let cancel = AtomicBool::new(false);
     trainer.run(&mut Once(&cancel), &cancel).unwrap_err();
-    let after = trainer.weights().unwrap();
+    let after = trainer.trained().unwrap();
     for (name, tensor) in &before {
         assert_ne!(tensor.data, after[name].data, "{name}");
     }

@@ -31,7 +31,7 @@ fn learns_its_rows_by_heart() {
     let last = outcome.epochs.last().unwrap();
     assert!(first > 0.5 && last.train_loss < 0.01, "{first} {}", last.train_loss);
     assert_eq!(last.accuracy, 1.0);
-    assert!(folder.with_head(labels.clone(), folder.settings.clone(), outcome.tensors).is_ok(), "what comes out makes a model folder");
+    assert!(folder.with_head(labels.clone(), folder.settings.clone(), outcome.weights).is_ok(), "what comes out makes a model folder");
 }
 
 #[test]
@@ -51,11 +51,11 @@ fn an_interrupted_run_goes_on_to_the_same_bits() {
     let mut trainer = Trainer::new(&folder, &labels, &data, settings()).unwrap();
     assert_eq!(trainer.checkpoints_in(home.path()).unwrap(), straight.steps - 2);
     let resumed = trainer.run(&mut Silent, &AtomicBool::new(false)).unwrap();
-    assert_eq!(resumed.tensors, straight.tensors);
+    assert_eq!(resumed.trained, straight.trained);
     assert_eq!(resumed.epochs, straight.epochs);
     assert_ne!(
-        straight.tensors["classifier.weight"],
-        Trainer::new(&folder, &labels, &data, settings()).unwrap().weights().unwrap()["classifier.weight"]
+        straight.trained["classifier.weight"],
+        Trainer::new(&folder, &labels, &data, settings()).unwrap().trained().unwrap()["classifier.weight"]
     );
     assert!(!home.path().join("checkpoint.safetensors.partial").exists());
 

@@ -198,9 +198,9 @@ fn package(
     }
     let name = args.output.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let plain = Settings { name, max_length: args.max_length.min(base.spec.longest), training: Some(summary), ..Settings::default() };
-    let raw = base.with_head(labels.clone(), plain.clone(), outcome.tensors.clone())?;
+    let raw = base.with_head(labels.clone(), plain.clone(), outcome.weights.clone())?;
     let temperature = calibrate(&Engine::new(&raw)?, &data.validation, labels.len());
-    Ok(base.with_head(labels, Settings { temperature, ..plain }, outcome.tensors.clone())?)
+    Ok(base.with_head(labels, Settings { temperature, ..plain }, outcome.weights.clone())?)
 }
 
 fn described(settings: &TrainSettings) -> Vec<String> {

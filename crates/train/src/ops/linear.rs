@@ -29,11 +29,16 @@ impl Linear {
         out
     }
 
-    fn backward(&self, x: &Tensor, w: &Tensor, grads: &[f32]) -> Result<(Tensor, Option<Tensor>)> {
+    /// The gradients at `x`, where something before it is trained, and at the weight.
+    fn backward(&self, x: &Tensor, w: &Tensor, grads: &[f32]) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let ((rows, inputs), outputs, threads) = (x.dims2()?, self.outputs, rayon::current_num_threads());
         let (xs, ws) = (read(x)?, read(w)?);
-        let mut of_x = vec![0.0; rows * inputs];
-        matmul(&mut of_x, grads, &ws[..outputs * inputs], rows, outputs, inputs, Transposed::default(), false, threads);
+        let mut of_x = None;
+        if x.track_op() {
+            let mut out = vec![0.0; rows * inputs];
+            matmul(&mut out, grads, &ws[..outputs * inputs], rows, outputs, inputs, Transposed::default(), false, threads);
+            of_x = Some(tensor(out, x.shape())?);
+        }
         let mut of_w = None;
         if self.weight_trainable {
             let mut out = vec![0.0; ws.len()];
@@ -41,7 +46,7 @@ impl Linear {
             matmul(&mut out[..outputs * inputs], grads, &xs, outputs, rows, inputs, left, false, threads);
             of_w = Some(tensor(out, w.shape())?);
         }
-        Ok((tensor(of_x, x.shape())?, of_w))
+        Ok((of_x, of_w))
     }
 }
 
@@ -66,7 +71,7 @@ impl CustomOp3 for Linear {
             sums.resize(b.elem_count(), 0.0);
             of_b = Some(tensor(sums, b.shape())?);
         }
-        Ok((Some(of_x), of_w, of_b))
+        Ok((of_x, of_w, of_b))
     }
 }
 
@@ -83,7 +88,7 @@ impl CustomOp2 for Linear {
     fn bwd(&self, x: &Tensor, w: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let grad = grad.contiguous()?;
         let (of_x, of_w) = self.backward(x, w, &read(&grad)?)?;
-        Ok((Some(of_x), of_w))
+        Ok((of_x, of_w))
     }
 }
 

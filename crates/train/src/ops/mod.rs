@@ -4,6 +4,7 @@
 mod attention;
 mod linear;
 mod lines;
+mod lora;
 mod loss;
 mod norm;
 mod pointwise;
@@ -12,6 +13,7 @@ mod slices;
 pub(crate) use attention::{Attention, PositionColumns};
 pub(crate) use linear::Linear;
 pub(crate) use lines::{FirstTokens, MeanTokens, Neighbours};
+pub(crate) use lora::LoraLinear;
 pub(crate) use loss::CrossEntropy;
 pub(crate) use norm::{AddNorm, Dropped, Norm};
 pub(crate) use pointwise::{Dropout, Gelu, Tanh};
