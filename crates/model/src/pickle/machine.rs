@@ -218,7 +218,7 @@ impl<'a> Machine<'a> {
     fn set(&mut self, items: &[Place]) -> Result<(), String> {
         let place = self.top()?;
         match &mut self.values[place] {
-            Value::Dict(entries) if items.len() % 2 == 0 => entries.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1]))),
+            Value::Dict(entries) if items.len().is_multiple_of(2) => entries.extend(items.chunks_exact(2).map(|pair| (pair[0], pair[1]))),
             _ => return Err("the pickle sets items of what is no dictionary".into()),
         }
         Ok(())
@@ -271,8 +271,12 @@ impl<'a> Machine<'a> {
         match global {
             Global::OrderedDict if arguments.is_empty() => self.push(Value::Dict(Vec::new())),
             Global::OrderedDict => {
+                let wanted = self.copied + self.sequence(first()?)?.len();
+                if wanted > MOST_VALUES {
+                    return Err(format!("the pickle makes more than {MOST_VALUES} values"));
+                }
+                self.copied = wanted;
                 let pairs = self.sequence(first()?)?.to_vec();
-                self.copied += pairs.len();
                 let entries = pairs.into_iter().map(|pair| match self.sequence(pair)? {
                     [key, value] => Ok((*key, *value)),
                     _ => Err("the pickle makes a dictionary of what are no pairs".to_owned()),

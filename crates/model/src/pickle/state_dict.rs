@@ -82,6 +82,8 @@ fn stored(name: &str, tensor: &Tensor, (start, end): (u64, u64)) -> Result<Store
             *stride = dense;
         }
     }
-    let start = start + tensor.offset.min(room) * element.bytes as u64;
+    // Up to its last element only: a small view of a large storage is not to cost what the storage does.
+    let bytes = element.bytes as u64;
+    let (start, end) = (start + tensor.offset.min(reach) * bytes, start + reach * bytes);
     Ok(StoredTensor { name: name.to_owned(), element: element.kind, shape, strides, start, end })
 }

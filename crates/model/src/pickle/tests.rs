@@ -65,6 +65,66 @@ fn no_damage_is_a_panic() {
     }
 }
 
+/// The zipped fixture with each entry written again as `change` says: its bytes, and whether they are compressed.
+fn rezipped(change: impl Fn(&str, &mut Vec<u8>) -> bool) -> Vec<u8> {
+    let mut archive = zip::ZipArchive::new(Cursor::new(fixture("zipped.bin"))).unwrap();
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for place in 0..archive.len() {
+        let mut entry = archive.by_index(place).unwrap();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        let method = if change(entry.name(), &mut bytes) { zip::CompressionMethod::Deflated } else { zip::CompressionMethod::Stored };
+        writer.start_file(entry.name(), zip::write::SimpleFileOptions::default().compression_method(method)).unwrap();
+        std::io::Write::write_all(&mut writer, &bytes).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+#[test]
+fn an_archive_that_pytorch_would_not_write_is_refused() {
+    assert_eq!(read(&rezipped(|_, _| false)).unwrap(), read(&fixture("zipped.bin")).unwrap());
+    let compressed = refusal(&rezipped(|name, _| name.ends_with("/data/0")));
+    assert!(compressed.contains("data/0 is compressed"), "{compressed}");
+    let big = refusal(&rezipped(|name, bytes| {
+        if name.ends_with("byteorder") {
+            *bytes = b"big".to_vec();
+        }
+        false
+    }));
+    assert!(big.contains("big-endian"), "{big}");
+    let short = refusal(&rezipped(|name, bytes| {
+        if name.ends_with("/data/0") {
+            bytes.pop();
+        }
+        false
+    }));
+    assert!(short.contains("tensor plain") && short.contains("beyond its storage of 14 elements"), "{short}");
+    let bomb = refusal(&rezipped(|name, bytes| {
+        let pickle = name.ends_with("data.pkl");
+        if pickle {
+            bytes.resize(PICKLE_LIMIT as usize + 1, 0);
+        }
+        pickle
+    }));
+    assert!(bomb.contains("more than"), "{bomb}");
+    // The sizes in the directory at the end: the compressed one is at byte 20 of a record, the other at 24.
+    let mut lying = rezipped(|_, _| false);
+    let name = lying.windows(7).rposition(|bytes| bytes == b"/data/0").unwrap();
+    let record = lying[..name].windows(4).rposition(|bytes| bytes == b"PK\x01\x02").unwrap();
+    lying[record + 24..record + 28].copy_from_slice(&400u32.to_le_bytes());
+    let error = refusal(&lying);
+    assert!(error.contains("claims 400 bytes"), "{error}");
+}
+
+#[test]
+fn a_view_needs_no_more_than_its_own_stretch_of_the_storage() {
+    let bytes = fixture("zipped.bin");
+    let tensors = index(&mut Cursor::new(&bytes), "x.bin").unwrap();
+    let part = tensors.iter().find(|tensor| tensor.name == "part").unwrap();
+    // Rows 1 and 2, columns 2 to 4 of a matrix of six columns: from element 8 to element 16.
+    assert_eq!((part.end - part.start, &part.strides[..]), (9 * 4, &[6, 1][..]));
+}
+
 /// An old file whose object is `pickle`.
 fn legacy(pickle: &[u8]) -> Vec<u8> {
     let mut bytes = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19.\x80\x02M\xe9\x03.\x80\x02}.".to_vec();

@@ -12,9 +12,9 @@ pub(super) fn index(file: &mut (impl Read + Seek)) -> Result<Vec<StoredTensor>, 
     let name = name.ok_or("the archive holds no data.pkl: not a state dict that torch.save wrote")?;
     let prefix = name.strip_suffix("data.pkl").unwrap_or_default().to_owned();
     let pickle = read(&mut archive, &name)?;
-    if let Ok(order) = read(&mut archive, &format!("{prefix}byteorder"))
-        && order != b"little"
-    {
+    // PyTorch before 2.1 wrote no such entry; one that is there must be sound.
+    let order = format!("{prefix}byteorder");
+    if archive.index_for_name(&order).is_some() && read(&mut archive, &order)? != b"little" {
         return Err("it was written on a big-endian machine".into());
     }
     let mut storages = Storages::new();
@@ -23,6 +23,9 @@ pub(super) fn index(file: &mut (impl Read + Seek)) -> Result<Vec<StoredTensor>, 
         let Some(key) = entry.name().strip_prefix(&prefix).and_then(|rest| rest.strip_prefix("data/")).map(str::to_owned) else { continue };
         if entry.compression() != CompressionMethod::Stored || entry.encrypted() {
             return Err(format!("the entry {} is compressed or encrypted, which torch.save never does", entry.name()));
+        }
+        if entry.size() != entry.compressed_size() {
+            return Err(format!("the entry {} claims {} bytes and {} stored ones", entry.name(), entry.size(), entry.compressed_size()));
         }
         let start = entry.data_start().ok_or_else(|| format!("the entry {} can't be found", entry.name()))?;
         let end = start.checked_add(entry.size()).filter(|&end| end <= size).ok_or_else(|| format!("the entry {} is cut short", entry.name()))?;
