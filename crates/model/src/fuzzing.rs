@@ -1,5 +1,4 @@
 //! Ways into the readers for the fuzz targets, which see hostile bytes first.
-#![expect(missing_docs, reason = "named after what they read")]
 
 use crate::{EncoderSpec, ModelError, TextTokenizer, WeightLayout, pickle, safetensors_file, stored::StoredTensor};
 use std::io::Cursor;
