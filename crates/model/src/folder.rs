@@ -1,4 +1,8 @@
-use crate::{Checkpoint, EncoderSpec, Labels, ModelError, Settings, TextTokenizer, WeightLayout, export::pretty};
+use crate::{
+    Checkpoint, EncoderSpec, Labels, ModelError, Settings, TextTokenizer, WeightLayout,
+    export::pretty,
+    tokenizer::{lacking, tokenizer_json},
+};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::Path};
 
@@ -11,7 +15,22 @@ const SETTINGS: &str = "attackline.json";
 const WEIGHTS: &str = "model.safetensors";
 
 /// What is carried along when a model is written again.
-const CARRIED: [&str; 6] = [CONFIG, TOKENIZER, SETTINGS, "tokenizer_config.json", "special_tokens_map.json", "README.md"];
+const CARRIED: [&str; 11] = [
+    CONFIG,
+    TOKENIZER,
+    SETTINGS,
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "spm.model",
+    "vocab.json",
+    "merges.txt",
+    "vocab.txt",
+    "README.md",
+];
+
+/// What `tokenizer.json` is made from where a folder has none; of no use beside it.
+const TOKENIZER_SOURCES: [&str; 4] = ["spm.model", "vocab.json", "merges.txt", "vocab.txt"];
 
 /// A model as a folder holds it, read and checked.
 #[derive(Debug, Clone)]
@@ -31,31 +50,31 @@ pub struct ModelFolder {
 }
 
 impl ModelFolder {
-    /// Reads a folder and checks that every weight is there with the right shape.
+    /// Reads a folder as it is published and checks that every weight is there with the right shape. The weights themselves are read when
+    /// they are asked for.
     pub fn read(path: &Path) -> Result<Self, ModelError> {
-        let not_a_folder = |reason: &str| ModelError::NotAFolder { path: path.to_owned(), reason: reason.to_owned() };
-        if !path.is_dir() {
-            return Err(not_a_folder("there is no such folder"));
+        let files = read_files(path)?;
+        let mut folder = Self::from_parts(files, Checkpoint::open(path)?)?;
+        if let Some(what) = lacking(&folder.files, folder.spec.model_type) {
+            return Err(ModelError::NotAFolder { path: path.to_owned(), reason: format!("it has {what}") });
         }
-        let mut files = FolderFiles::new();
-        for name in CARRIED {
-            let file = path.join(name);
-            if file.is_file() {
-                files.insert(name.to_owned(), fs_err::read(file)?);
-            }
-        }
-        for needed in [CONFIG, TOKENIZER] {
-            if !files.contains_key(needed) {
-                return Err(not_a_folder(&format!("it has no {needed}")));
-            }
-        }
-        Self::from_parts(files, Checkpoint::open(path)?)
+        // From here on the tokenizer is tokenizer.json alone, whatever files it came in.
+        let json = tokenizer_json(&folder.files, folder.spec.model_type)?;
+        folder.files.insert(TOKENIZER.into(), json);
+        folder.files.retain(|name, _| !TOKENIZER_SOURCES.contains(&name.as_str()));
+        Ok(folder)
+    }
+
+    /// Reads the tokenizer of a folder that need not have weights, for lines of up to `max_length` tokens.
+    pub fn read_tokenizer(path: &Path, max_length: usize) -> Result<TextTokenizer, ModelError> {
+        let files = read_files(path)?;
+        let spec = EncoderSpec::from_config(&parse_config(&files)?)?;
+        TextTokenizer::new(&tokenizer_json(&files, spec.model_type)?, max_length, spec.vocabulary)
     }
 
     /// Puts a model together from its small files and its weights, and checks both.
     pub fn from_parts(files: FolderFiles, weights: Checkpoint) -> Result<Self, ModelError> {
-        let config: Value =
-            serde_json::from_slice(files.get(CONFIG).map_or(&[][..], Vec::as_slice)).map_err(|error| ModelError::damaged(CONFIG, error))?;
+        let config = parse_config(&files)?;
         let spec = EncoderSpec::from_config(&config)?;
         let labels = if is_classifier(&config) { Some(Labels::from_config(&config)?) } else { None };
         let settings = match files.get(SETTINGS) {
@@ -107,6 +126,26 @@ impl ModelFolder {
         let files: Vec<(&str, &[u8])> = self.files.iter().map(|(name, bytes)| (name.as_str(), &bytes[..])).collect();
         self.weights.write_folder(path, WEIGHTS, &files)
     }
+}
+
+/// The small files of a folder, `config.json` among them.
+fn read_files(path: &Path) -> Result<FolderFiles, ModelError> {
+    let not_a_folder = |reason: &str| ModelError::NotAFolder { path: path.to_owned(), reason: reason.to_owned() };
+    if !path.is_dir() {
+        return Err(not_a_folder("there is no such folder"));
+    }
+    let mut files = FolderFiles::new();
+    for name in CARRIED {
+        let file = path.join(name);
+        if file.is_file() {
+            files.insert(name.to_owned(), fs_err::read(file)?);
+        }
+    }
+    if files.contains_key(CONFIG) { Ok(files) } else { Err(not_a_folder(&format!("it has no {CONFIG}"))) }
+}
+
+fn parse_config(files: &FolderFiles) -> Result<Value, ModelError> {
+    serde_json::from_slice(files.get(CONFIG).map_or(&[][..], Vec::as_slice)).map_err(|error| ModelError::damaged(CONFIG, error))
 }
 
 fn is_classifier(config: &Value) -> bool {

@@ -1,3 +1,12 @@
+//! From a line to token ids.
+
+mod character_map;
+mod published;
+mod sentence_piece;
+mod wire;
+
+pub(crate) use published::{lacking, tokenizer_json};
+
 use crate::{Encoded, ModelError, prepare};
 use tokenizers::Tokenizer;
 
@@ -13,6 +22,7 @@ impl TextTokenizer {
     /// Builds it from the bytes of a `tokenizer.json`. Lines are cut to `max_length` tokens, special ones included.
     /// `vocabulary` is the number of rows of the word embedding: a tokenizer that could exceed it is refused.
     pub fn new(json: &[u8], max_length: usize, vocabulary: usize) -> Result<Self, ModelError> {
+        character_map::check_json(json).map_err(ModelError::Tokenizer)?;
         let mut tokenizer = Tokenizer::from_bytes(json).map_err(|error| ModelError::Tokenizer(error.to_string()))?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| ModelError::Tokenizer(error.to_string()))?;
@@ -47,16 +57,21 @@ impl TextTokenizer {
         self.tokenizer.token_to_id(token)
     }
 
+    /// The tokens of a text as it is, without special ones: to compare with another implementation's.
+    pub fn tokens(&self, text: &str) -> Result<Vec<u32>, ModelError> {
+        let encoding = self.tokenizer.encode_fast(text, false).map_err(|error| ModelError::Tokenizer(error.to_string()))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
     /// Reads a line: [`prepare`]s it, makes tokens, and where there are too many keeps three quarters from the head and one
     /// quarter from the tail, since a command's end (its payload, its target) tells as much as its beginning.
     pub fn encode(&self, line: &str) -> Result<Encoded, ModelError> {
         let (text, cut) = prepare(line);
-        let encoding = self.tokenizer.encode_fast(text.as_ref(), false).map_err(|error| ModelError::Tokenizer(error.to_string()))?;
-        let tokens = encoding.get_ids();
+        let tokens = self.tokens(&text)?;
         let room = self.max_length - self.prefix.len() - self.suffix.len();
         let mut ids = self.prefix.clone();
         if tokens.len() <= room {
-            ids.extend_from_slice(tokens);
+            ids.extend_from_slice(&tokens);
         } else {
             let tail = room / 4;
             ids.extend_from_slice(&tokens[..room - tail]);
