@@ -31,6 +31,13 @@ pub fn tokenizer(data: &[u8]) {
     }
 }
 
+pub fn sentence_piece(data: &[u8]) {
+    let files = crate::FolderFiles::from([("spm.model".to_owned(), data.to_vec())]);
+    if let Ok(json) = crate::tokenizer::tokenizer_json(&files, crate::ModelType::DebertaV2) {
+        tokenizer(&json);
+    }
+}
+
 pub fn config(data: &[u8]) {
     if let Ok(value) = serde_json::from_slice(data)
         && let Ok(spec) = EncoderSpec::from_config(&value)

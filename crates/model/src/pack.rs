@@ -62,6 +62,9 @@ impl ModelFolder {
         let mut tensors = TensorMap::new();
         for entry in header.tensors {
             let tensor = read_tensor(&entry, &mut body).transpose()?.ok_or_else(short)?;
+            if tensor.data.iter().any(|value| !value.is_finite()) {
+                return Err(ModelError::damaged(FILE, format!("tensor {} holds a value that is no number", entry.name)));
+            }
             tensors.insert(entry.name, tensor);
         }
         let files: FolderFiles = header.files.into_iter().map(|(name, text)| (name, text.into_bytes())).collect();

@@ -5,14 +5,14 @@ use crate::{
     stored::{ElementType, StoredTensor},
     tensor::element_count,
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use std::{
     collections::BTreeSet,
     io::{Read, Seek, SeekFrom, Write},
 };
 
-/// The longest header that is read: the format's own limit.
-const HEADER_LIMIT: u64 = 100_000_000;
+/// The longest header that is read: a thousand tensors need about 100 kB.
+const HEADER_LIMIT: u64 = 16 << 20;
 
 /// Lists the tensors of a file, called `name` in messages. Only the header is read, and every claim in it is checked against the
 /// file's size. Integer buffers are listed as [`ElementType::Other`].
@@ -33,13 +33,10 @@ pub(crate) fn index(file: &mut (impl Read + Seek), name: &str) -> Result<Vec<Sto
     let mut names = BTreeSet::new();
     let mut tensors = Vec::new();
     for (tensor, claim) in entries {
-        if tensor == "__metadata__" {
-            continue;
-        }
         if !names.insert(tensor.clone()) {
             return Err(damaged(format!("tensor {tensor} is there twice")));
         }
-        tensors.push(stored(name, tensor, &claim, 8 + length, body)?);
+        tensors.push(stored(name, tensor, claim, 8 + length, body)?);
     }
     let mut ranges: Vec<(u64, u64)> =
         tensors.iter().map(|tensor: &StoredTensor| (tensor.start, tensor.end)).filter(|(start, end)| start < end).collect();
@@ -51,7 +48,15 @@ pub(crate) fn index(file: &mut (impl Read + Seek), name: &str) -> Result<Vec<Sto
 }
 
 /// The header's entries in order: a name that comes twice must be seen, which a map would hide.
-struct Entries(Vec<(String, Value)>);
+struct Entries(Vec<(String, Claim)>);
+
+/// What the header says of a tensor.
+#[derive(serde::Deserialize)]
+struct Claim {
+    dtype: String,
+    shape: Vec<usize>,
+    data_offsets: [usize; 2],
+}
 
 impl<'de> serde::Deserialize<'de> for Entries {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -65,8 +70,12 @@ impl<'de> serde::Deserialize<'de> for Entries {
 
             fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Entries, A::Error> {
                 let mut entries = Vec::new();
-                while let Some(entry) = map.next_entry()? {
-                    entries.push(entry);
+                while let Some(name) = map.next_key::<String>()? {
+                    if name == "__metadata__" {
+                        map.next_value::<serde::de::IgnoredAny>()?;
+                    } else {
+                        entries.push((name, map.next_value()?));
+                    }
                 }
                 Ok(Entries(entries))
             }
@@ -76,24 +85,20 @@ impl<'de> serde::Deserialize<'de> for Entries {
 }
 
 /// One entry of the header, whose offsets count from `base` in a body of `size` bytes.
-fn stored(file: &str, name: String, claim: &Value, base: u64, size: u64) -> Result<StoredTensor, ModelError> {
+fn stored(file: &str, name: String, claim: Claim, base: u64, size: u64) -> Result<StoredTensor, ModelError> {
     let damaged = |reason: &str| ModelError::damaged(file, format!("tensor {name}: {reason}"));
-    let (element, bytes) = match claim["dtype"].as_str() {
-        Some("F32") => (ElementType::F32, 4),
-        Some("F16") => (ElementType::F16, 2),
-        Some("BF16") => (ElementType::Bf16, 2),
-        Some("F64") => (ElementType::F64, 8),
-        Some("BOOL" | "U8" | "I8") => (ElementType::Other, 1),
-        Some("U16" | "I16") => (ElementType::Other, 2),
-        Some("U32" | "I32") => (ElementType::Other, 4),
-        Some("U64" | "I64") => (ElementType::Other, 8),
-        other => return Err(damaged(&format!("type {}: f64, f32, f16 and bf16 are read", other.unwrap_or("unknown")))),
+    let (element, bytes) = match claim.dtype.as_str() {
+        "F32" => (ElementType::F32, 4),
+        "F16" => (ElementType::F16, 2),
+        "BF16" => (ElementType::Bf16, 2),
+        "F64" => (ElementType::F64, 8),
+        "BOOL" | "U8" | "I8" => (ElementType::Other, 1),
+        "U16" | "I16" => (ElementType::Other, 2),
+        "U32" | "I32" => (ElementType::Other, 4),
+        "U64" | "I64" => (ElementType::Other, 8),
+        other => return Err(damaged(&format!("type {other}: f64, f32, f16 and bf16 are read"))),
     };
-    let extents = |value: &Value| value.as_array()?.iter().map(|item| usize::try_from(item.as_u64()?).ok()).collect::<Option<Vec<usize>>>();
-    let shape = extents(&claim["shape"]).ok_or_else(|| damaged("its shape is not a list of whole numbers"))?;
-    let Some([start, end]) = extents(&claim["data_offsets"]).as_deref().and_then(|offsets| <[usize; 2]>::try_from(offsets).ok()) else {
-        return Err(damaged("its data_offsets are not two whole numbers"));
-    };
+    let (shape, [start, end]) = (claim.shape, claim.data_offsets);
     let wanted = element_count(file, &name, &shape)?.checked_mul(bytes);
     if start > end || end as u64 > size || wanted != Some(end - start) {
         return Err(damaged(&format!("it claims bytes {start} to {end} of {size} for shape {shape:?}")));
@@ -189,11 +194,11 @@ mod tests {
             (r#"{"a":{"dtype":"F32","shape":[18446744073709551615,2],"data_offsets":[0,4]}}"#, 4, "impossible shape"),
             (r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,400]}}"#, 4, "claims bytes"),
             (r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}"#, 8, "claims bytes"),
-            (r#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#, 4, "shape is not"),
+            (r#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#, 4, "header"),
             (r#"{"a":{"dtype":"F8","shape":[1],"data_offsets":[0,1]}}"#, 4, "type F8"),
             (r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[2,6]}}"#, 8, "on top"),
             (r#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, 8, "twice"),
-            (r#"{"a":3}"#, 4, "tensor a"),
+            (r#"{"a":3}"#, 4, "header"),
             ("[]", 0, "header"),
             ("{", 0, "header"),
         ] {

@@ -4,7 +4,7 @@ use super::value::{Element, Global, Place, Storage, Tensor, Value};
 use std::collections::HashMap;
 
 /// The most values that a pickle may make, items copied into a dictionary among them.
-const MOST_VALUES: usize = 1 << 20;
+const MOST_VALUES: usize = 1 << 18;
 
 /// The most extents that a tensor may have.
 const MOST_EXTENTS: usize = 16;

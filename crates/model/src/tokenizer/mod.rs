@@ -8,6 +8,8 @@ mod wire;
 pub(crate) use published::{lacking, tokenizer_json};
 
 use crate::{Encoded, ModelError, prepare};
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
 use tokenizers::Tokenizer;
 
 /// A `tokenizer.json` with its own padding and truncation switched off, and ours in their place.
@@ -22,7 +24,7 @@ impl TextTokenizer {
     /// Builds it from the bytes of a `tokenizer.json`. Lines are cut to `max_length` tokens, special ones included.
     /// `vocabulary` is the number of rows of the word embedding: a tokenizer that could exceed it is refused.
     pub fn new(json: &[u8], max_length: usize, vocabulary: usize) -> Result<Self, ModelError> {
-        character_map::check_json(json).map_err(ModelError::Tokenizer)?;
+        let json = without_decoder(json).map_err(ModelError::Tokenizer)?;
         let mut tokenizer = Tokenizer::from_bytes(json).map_err(|error| ModelError::Tokenizer(error.to_string()))?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| ModelError::Tokenizer(error.to_string()))?;
@@ -80,6 +82,17 @@ impl TextTokenizer {
         ids.extend_from_slice(&self.suffix);
         Ok(Encoded { ids, truncated: cut || tokens.len() > room })
     }
+}
+
+/// The tokenizer without what turns ids back into text, which nobody needs here and whose reader panics on some damage. All of it is
+/// checked to be JSON, and what would lead the normaliser astray is refused.
+fn without_decoder(json: &[u8]) -> Result<String, String> {
+    let mut parts: BTreeMap<String, &RawValue> = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    parts.remove("decoder");
+    if let Some(normaliser) = parts.get("normalizer") {
+        character_map::check_normaliser(normaliser.get())?;
+    }
+    serde_json::to_string(&parts).map_err(|error| error.to_string())
 }
 
 /// The special tokens that the tokenizer puts before and after a text, found by encoding a text with and without them.
