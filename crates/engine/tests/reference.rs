@@ -83,7 +83,7 @@ fn what_is_wrong_with_a_folder_is_named() {
         change(&mut folder);
         ModelFolder::from_parts(folder.files, folder.weights).unwrap_err().to_string()
     };
-    let missing = broken(&|folder| drop(folder.weights.remove("bert.encoder.layer.1.output.dense.bias")));
+    let missing = broken(&|folder| folder.weights.remove("bert.encoder.layer.1.output.dense.bias"));
     assert!(missing.contains("bert.encoder.layer.1.output.dense.bias is missing"), "{missing}");
     let misshapen = broken(&|folder| folder.weights.insert("classifier.bias".into(), Tensor { shape: vec![5], data: vec![0.0; 5] }));
     assert!(misshapen.contains("classifier.bias") && misshapen.contains("[5]"), "{misshapen}");

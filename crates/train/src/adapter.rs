@@ -44,8 +44,15 @@ pub fn merge(base: &Checkpoint, trained: &TensorMap, scale: f64) -> Result<Check
 }
 
 /// Writes what LoRA trained as a folder that `peft` loads over the base model: `adapter_config.json`, `adapter_model.safetensors`.
-/// The folder must not exist yet.
-pub fn write_adapter(path: &Path, base: &ModelFolder, base_name: &str, lora: &Lora, trained: &TensorMap) -> Result<(), TrainError> {
+/// The folder must not exist yet; `files` are put beside.
+pub fn write_adapter(
+    path: &Path,
+    base: &ModelFolder,
+    base_name: &str,
+    lora: &Lora,
+    trained: &TensorMap,
+    files: &[(&str, &[u8])],
+) -> Result<(), TrainError> {
     let named: TensorMap = trained.iter().map(|(name, tensor)| (format!("{PREFIX}{name}"), tensor.clone())).collect();
     // The pooler of RoBERTa is a part of its classifier.
     let saved: &[&str] = match base.spec.model_type {
@@ -60,7 +67,7 @@ pub fn write_adapter(path: &Path, base: &ModelFolder, base_name: &str, lora: &Lo
     });
     let mut text = serde_json::to_vec_pretty(&config).expect("a JSON object always serialises");
     text.push(b'\n');
-    Checkpoint::from(named).write_folder(path, WEIGHTS, &[(CONFIG, &text)])?;
+    Checkpoint::from(named).write_folder(path, WEIGHTS, &[&[(CONFIG, &text[..])], files].concat())?;
     Ok(())
 }
 
@@ -89,9 +96,9 @@ fn target_modules(model_type: ModelType, targets: &[Target]) -> Value {
     }
 }
 
-/// Reads a folder that `peft` wrote: what it adds or replaces, by the Hugging Face names of `base` with a head of its own labels, and
-/// the factor of the additions.
-pub fn read_adapter(path: &Path, base: &ModelFolder) -> Result<(TensorMap, f64), TrainError> {
+/// Reads a folder that `peft` wrote: what it adds or replaces, by the Hugging Face names of `base` with a head of so many `labels`,
+/// and the factor of the additions.
+pub fn read_adapter(path: &Path, base: &ModelFolder, labels: usize) -> Result<(TensorMap, f64), TrainError> {
     let text = fs_err::read(path.join(CONFIG))?;
     let config: Value = serde_json::from_slice(&text).map_err(|error| ModelError::damaged(CONFIG, error))?;
     let refuse =
@@ -113,7 +120,6 @@ pub fn read_adapter(path: &Path, base: &ModelFolder) -> Result<(TensorMap, f64),
         return Err(ModelError::damaged(CONFIG, "r and lora_alpha must be numbers above 0").into());
     };
     let lora = Lora { rank: rank as usize, alpha, rank_stabilised: config["use_rslora"].as_bool() == Some(true), ..Lora::default() };
-    let labels = base.labels.as_ref().map_or(0, |labels| labels.len());
     let layout = WeightLayout::new(&base.spec, labels);
     let weights = Checkpoint::read_file(&path.join(WEIGHTS))?;
     let mut trained = TensorMap::new();

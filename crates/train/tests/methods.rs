@@ -72,7 +72,7 @@ fn ten_steps_lose_what_pytorch_loses() {
         for (key, method) in [("full", Method::Full), ("bitfit", Method::BitFit { norms: true }), ("lora", Method::Lora(lora()))] {
             let mut trainer = Trainer::new(&folder, &labels, &data, settings(method)).unwrap();
             if key == "lora" {
-                let (before, _) = read_adapter(&here(&format!("adapters/{name}/before")), &folder).unwrap();
+                let (before, _) = read_adapter(&here(&format!("adapters/{name}/before")), &folder, labels.len()).unwrap();
                 trainer.set_trained(&before).unwrap();
             }
             let mut losses = Losses(Vec::new());
@@ -96,7 +96,7 @@ fn an_adapter_of_peft_merges_into_the_same_logits() {
     let reference = reference();
     for name in NAMES {
         let (expected, folder) = (expected(name), folder(name));
-        let (trained, scale) = read_adapter(&here(&format!("adapters/{name}/after")), &folder).unwrap();
+        let (trained, scale) = read_adapter(&here(&format!("adapters/{name}/after")), &folder, 4).unwrap();
         let merged =
             folder.with_head(folder.labels.clone().unwrap(), folder.settings.clone(), merge(&folder.weights, &trained, scale).unwrap()).unwrap();
         let worst = greatest_difference(&logits(&merged, &expected.lines), &numbers(&reference[name]["lora_logits"]));
@@ -122,8 +122,8 @@ fn merged_and_unmerged_answer_alike_and_adapters_come_back_as_written() {
             assert_ne!(logits(&merged, &expected.lines), logits(&folder, &expected.lines), "{name} learnt something");
 
             let path = home.path().join(format!("{name}-{}", lora.targets.len()));
-            write_adapter(&path, &folder, name, &lora, &outcome.trained).unwrap();
-            let (again, scale) = read_adapter(&path, &folder).unwrap();
+            write_adapter(&path, &folder, name, &lora, &outcome.trained, &[]).unwrap();
+            let (again, scale) = read_adapter(&path, &folder, 4).unwrap();
             assert_eq!(again, outcome.trained, "{name}");
             assert_eq!(scale, lora.scale());
         }
@@ -193,12 +193,12 @@ fn adapters_that_cannot_be_are_refused() {
         let config = std::fs::read_to_string(path.join("adapter_config.json")).unwrap();
         assert!(config.contains(from));
         std::fs::write(path.join("adapter_config.json"), config.replace(from, to)).unwrap();
-        read_adapter(&path, &folder).unwrap_err().to_string()
+        read_adapter(&path, &folder, 4).unwrap_err().to_string()
     };
     assert!(refusal("\"LORA\"", "\"IA3\"").contains("peft_type"));
     assert!(refusal("\"use_dora\": false", "\"use_dora\": true").contains("use_dora"));
     assert!(refusal("\"rank_pattern\": {}", "\"rank_pattern\": {\"query\": 3}").contains("rank_pattern"));
     assert!(refusal("\"r\": 4", "\"r\": 0").contains("above 0"));
-    let other = read_adapter(&here("adapters/tiny-bert/after"), &folder).unwrap_err().to_string();
+    let other = read_adapter(&here("adapters/tiny-bert/after"), &folder, 4).unwrap_err().to_string();
     assert!(other.contains("belongs to nothing"), "{other}");
 }

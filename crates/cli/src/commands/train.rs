@@ -1,6 +1,7 @@
 //! `attackline train`.
 
 mod data;
+mod method;
 mod progress;
 
 use crate::diagnostics::say;
@@ -10,19 +11,21 @@ use anyhow::{Context, Result, bail};
 use attackline_engine::Engine;
 use attackline_evaluate::fit_temperature;
 use attackline_model::{Labels, ModelFolder, Settings, TokenBatch, TrainingSummary};
-use attackline_train::{Example, Outcome, TrainError, TrainSettings, Trainer, TrainingData, encode};
-use clap::ValueEnum;
+use attackline_train::{Example, Method, Outcome, TrainError, TrainSettings, Trainer, TrainingData, encode, write_adapter};
+use method::MethodArgs;
 use std::path::PathBuf;
 
 const AFTER_HELP: &str = "\
 Examples:
   attackline generate --samples 20000 --seed 7 -o data/
   attackline train --data data/ --base all-MiniLM-L6-v2/ -o my-model/
+  attackline train --data data/ --base deberta-v3-base/ --method lora --lora-targets all -o my-model/
   attackline train --data data/ --data my-benign.ndjson --base base/ -o my-model/ --checkpoint-dir run/
   attackline train --data data/ --data my-benign.ndjson --base base/ -o my-model/ --checkpoint-dir run/ --resume
 
 A data folder has train.csv and validation.csv; a file (CSV or NDJSON with text and label) is trained on. Where no folder gives
-validation rows, every tenth line is held out. The base is a Hugging Face folder: config.json, model.safetensors, tokenizer.json.";
+validation rows, every tenth line is held out. The base is a Hugging Face folder of BERT, RoBERTa or DeBERTa-v2/v3 as it is
+published: config.json, weights (safetensors or PyTorch), tokenizer.";
 
 /// Fine-tune a base model on labelled lines.
 #[derive(Debug, clap::Args)]
@@ -40,18 +43,17 @@ pub struct Args {
     /// Train for Benign and these labels, divided by commas; rows of other labels are left out [default: all in the data]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     labels: Vec<String>,
-    /// What is trained: full (all weights)
-    #[arg(long, default_value = "full")]
-    method: Method,
+    #[command(flatten)]
+    method: MethodArgs,
     /// Passes over the data
     #[arg(long, value_name = "N", default_value_t = TrainSettings::default().epochs)]
     epochs: usize,
-    /// Greatest learning rate of the encoder
-    #[arg(long, value_name = "RATE", default_value_t = TrainSettings::default().learning_rate)]
-    learning_rate: f64,
-    /// Greatest learning rate of the new head
-    #[arg(long, value_name = "RATE", default_value_t = TrainSettings::default().head_learning_rate)]
-    head_learning_rate: f64,
+    /// Greatest learning rate of the encoder [default: full 5e-5, lora 5e-4, bitfit 1e-3]
+    #[arg(long, value_name = "RATE")]
+    learning_rate: Option<f64>,
+    /// Greatest learning rate of the head [default: full 5e-4, else 1e-3]
+    #[arg(long, value_name = "RATE")]
+    head_learning_rate: Option<f64>,
     /// Tokens in a batch, at most
     #[arg(long, value_name = "N", default_value_t = TrainSettings::default().batch_tokens)]
     batch_tokens: usize,
@@ -87,16 +89,10 @@ pub struct Args {
     clobber: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Method {
-    /// All weights
-    Full,
-}
-
 /// Runs the command.
 pub fn run(args: Args) -> Result<Status> {
     check_folders(&args)?;
-    let settings = settings(&args);
+    let settings = settings(&args)?;
     let base = ModelFolder::read(&args.base).with_context(|| format!("the base model {} can't be used", args.base.display()))?;
     let rows = data::load(&args.data, &args.labels, args.benign_limit, args.seed)?;
     let labels = Labels::new(rows.labels.clone()).with_context(|| "the data name too few labels")?;
@@ -106,12 +102,34 @@ pub fn run(args: Args) -> Result<Status> {
     say(format_args!("{} rows to train on, {} to validate with, labels {}", data.train.len(), data.validation.len(), rows.labels.join(", ")));
     let outcome = train(&args, &base, &labels, &data, &settings)?;
     let folder = package(&args, &base, labels, &rows, &data, &settings, &outcome)?;
+    write(&args, &base, &folder, &settings, &outcome)?;
+    say(format_args!("{}: the weights of epoch {}, temperature {:.3}", args.output.display(), outcome.best_epoch, folder.settings.temperature));
+    Ok(Status::Done)
+}
+
+/// Writes the model, or the adapter alone. What the output folder held before is taken away only when the new one is whole.
+fn write(args: &Args, base: &ModelFolder, folder: &ModelFolder, settings: &TrainSettings, outcome: &Outcome) -> Result<()> {
+    let mut name = args.output.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let fresh = args.output.with_file_name(name);
+    if fresh.exists() {
+        fs_err::remove_dir_all(&fresh)?;
+    }
+    match &settings.selection.method {
+        Method::Lora(lora) if args.method.no_merge => {
+            let base_name = args.base.to_string_lossy();
+            // Labels and settings go with the adapter, for `model merge`; peft takes no notice of them.
+            let kept = ["config.json", "attackline.json"];
+            let files: Vec<(&str, &[u8])> = kept.iter().filter_map(|name| Some((*name, folder.files.get(*name)?.as_slice()))).collect();
+            write_adapter(&fresh, base, &base_name, lora, &outcome.trained, &files)?;
+        }
+        _ => folder.write(&fresh)?,
+    }
     if args.output.exists() {
         fs_err::remove_dir_all(&args.output)?;
     }
-    folder.write(&args.output)?;
-    say(format_args!("{}: the weights of epoch {}, temperature {:.3}", args.output.display(), outcome.best_epoch, folder.settings.temperature));
-    Ok(Status::Done)
+    fs_err::rename(&fresh, &args.output)?;
+    Ok(())
 }
 
 /// Refuses before hours of work what would fail after them.
@@ -135,11 +153,13 @@ fn check_folders(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn settings(args: &Args) -> TrainSettings {
-    TrainSettings {
+fn settings(args: &Args) -> Result<TrainSettings> {
+    let (rate, head_rate) = args.method.rates();
+    Ok(TrainSettings {
+        selection: args.method.selection()?,
         epochs: args.epochs,
-        learning_rate: args.learning_rate,
-        head_learning_rate: args.head_learning_rate,
+        learning_rate: args.learning_rate.unwrap_or(rate),
+        head_learning_rate: args.head_learning_rate.unwrap_or(head_rate),
         batch_tokens: args.batch_tokens,
         max_length: args.max_length,
         label_smoothing: args.label_smoothing,
@@ -148,11 +168,13 @@ fn settings(args: &Args) -> TrainSettings {
         threads: args.threads,
         checkpoint_every: args.checkpoint_every,
         ..TrainSettings::default()
-    }
+    })
 }
 
 fn train(args: &Args, base: &ModelFolder, labels: &Labels, data: &TrainingData, settings: &TrainSettings) -> Result<Outcome> {
     let mut trainer = Trainer::new(base, labels, data, settings.clone())?;
+    let (trained, all) = trainer.counts();
+    say(format_args!("{}: {trained} of {all} numbers are trained ({:.2} %)", args.method.name(), 100.0 * trained as f64 / all as f64));
     if let Some(folder) = &args.checkpoint_dir {
         let step = trainer.checkpoints_in(folder)?;
         if step > 0 {
@@ -186,7 +208,7 @@ fn package(
 ) -> Result<ModelFolder> {
     let mut summary = TrainingSummary {
         base: args.base.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-        method: "full".into(),
+        method: args.method.name(),
         settings: described(settings),
         data: rows.hashes.clone(),
         validation: Vec::new(),

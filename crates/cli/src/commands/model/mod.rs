@@ -1,6 +1,7 @@
 //! `attackline model`.
 
 mod describe;
+mod merge;
 mod verify;
 
 use crate::exit::Status;
@@ -47,6 +48,19 @@ enum Action {
         /// Model folder [default: the model inside this program]
         model: Option<PathBuf>,
     },
+    /// Merge a LoRA adapter, as peft keeps it, into its base model
+    Merge {
+        /// Base model folder
+        base: PathBuf,
+        /// Adapter folder: adapter_config.json and adapter_model.safetensors
+        adapter: PathBuf,
+        /// Folder to write
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+        /// Labels in the order of the adapter's outputs, divided by commas [default: those of the adapter's or the base's config.json]
+        #[arg(long, value_name = "LIST", value_delimiter = ',')]
+        labels: Vec<String>,
+    },
     /// Write a model, such as the one inside this program, as a folder that Python `transformers` loads and answers alike
     Export {
         /// Folder to write
@@ -71,6 +85,10 @@ pub fn run(args: &Args) -> Result<Status> {
         }
         Action::Export { output, model } => {
             models::folder(model.as_deref())?.export(output)?;
+            return Ok(Status::Done);
+        }
+        Action::Merge { base, adapter, output, labels } => {
+            merge::merge(base, adapter, labels)?.write(output)?;
             return Ok(Status::Done);
         }
         Action::Verify { model } => (Target::Stdout, verify::verify(&models::folder(model.as_deref())?)?.into_bytes()),
