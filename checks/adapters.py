@@ -16,7 +16,7 @@ import subprocess
 
 import torch
 from peft import PeftModel
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers import AutoModelForSequenceClassification, PreTrainedTokenizerFast
 
 CHECKPOINTS = pathlib.Path(__file__).parents[1] / "crates/engine/tests/data"
 LINES = [("ipconfig /all", "Benign"), ("reg save hklm sam", "T1003.002"), ("net user", "T1087.001"), ("netstat -ano", "T1049")]
@@ -48,7 +48,7 @@ def main():
             subprocess.run([*common, "--no-merge", "-o", f"{out}-adapter"], check=True, capture_output=True)
             subprocess.run([args.attackline, "model", "merge", base, f"{out}-adapter", "-o", f"{out}-later"], check=True, capture_output=True)
             load = lambda folder, **more: AutoModelForSequenceClassification.from_pretrained(folder, attn_implementation="eager", **more).eval()
-            words = AutoTokenizer.from_pretrained(f"{out}-merged", clean_up_tokenization_spaces=False)
+            words = PreTrainedTokenizerFast(tokenizer_file=f"{out}-merged/tokenizer.json")
             words.backend_tokenizer.no_padding()
             words.backend_tokenizer.no_truncation()
             merged = logits(load(f"{out}-merged"), words)

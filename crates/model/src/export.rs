@@ -30,9 +30,9 @@ impl ModelFolder {
         let special = self.special_tokens()?;
         if !folder.files.contains_key(TOKENIZER_CONFIG) {
             let class = match self.spec.model_type {
-                ModelType::DebertaV2 => "DebertaV2TokenizerFast",
+                ModelType::DebertaV2 if self.tokenizer(None)?.is_unigram() => "DebertaV2TokenizerFast",
                 // Whatever kind tokenizer.json is, this class takes it as it is.
-                ModelType::Bert | ModelType::Roberta => "PreTrainedTokenizerFast",
+                _ => "PreTrainedTokenizerFast",
             };
             let mut settings =
                 Map::from_iter([("tokenizer_class".to_owned(), json!(class)), ("model_max_length".to_owned(), json!(self.spec.longest))]);

@@ -1,8 +1,12 @@
-//! Measures training: `cargo run --release -p attackline-train --example step_speed -- MODEL_DIR [STEPS] [BATCH_TOKENS]`.
+//! Measures training steps: `cargo run --release -p attackline-train --example step_speed -- MODEL_DIR METHOD LINES LENGTH [STEPS] [THREADS]`.
+//!
+//! METHOD is full, lora (all products of each layer, rank 8), bitfit or head; every batch has LINES lines of LENGTH tokens; LENGTH may be
+//! `ragged:FILE`, a JSON list of lengths, of which each step takes the next LINES. Prints one JSON object: milliseconds of each step but
+//! the first, and the peak resident memory where the system tells it.
 #![allow(clippy::print_stdout, reason = "an example that reports")]
 
 use attackline_model::{Labels, ModelFolder};
-use attackline_train::{Example, Observer, StepReport, TrainError, TrainSettings, Trainer, TrainingData};
+use attackline_train::{Example, Lora, Method, Observer, Selection, StepReport, Target, TrainError, TrainSettings, Trainer, TrainingData};
 use std::{
     path::Path,
     sync::atomic::{AtomicBool, Ordering},
@@ -11,46 +15,76 @@ use std::{
 
 struct Meter<'a> {
     last: Instant,
-    steps: u64,
+    milliseconds: Vec<f64>,
+    steps: usize,
+    loss: f64,
     cancel: &'a AtomicBool,
 }
 
 impl Observer for Meter<'_> {
     fn step(&mut self, report: &StepReport) {
-        let took = self.last.elapsed();
+        self.milliseconds.push(self.last.elapsed().as_secs_f64() * 1e3);
         self.last = Instant::now();
-        println!(
-            "step {} loss {:.4} norm {:.3} {:.0} ms, so far {:.0} tokens/s",
-            report.step,
-            report.loss,
-            report.gradient_norm,
-            took.as_secs_f64() * 1e3,
-            report.tokens_per_second
-        );
-        self.cancel.store(report.step >= self.steps, Ordering::Relaxed);
+        self.loss = report.loss;
+        self.cancel.store(self.milliseconds.len() > self.steps, Ordering::Relaxed);
     }
 }
 
+/// Peak resident memory in MB, on Linux.
+fn peak() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM"))?;
+    Some(line.split_whitespace().nth(1)?.parse::<f64>().ok()? * 1024.0 / 1e6)
+}
+
+fn lengths(text: &str, lines: usize, steps: usize) -> Vec<usize> {
+    let Some(file) = text.strip_prefix("ragged:") else { return vec![text.parse().unwrap_or(32); lines * (steps + 1)] };
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let all: Vec<usize> = serde_json::from_str(&text).unwrap_or_default();
+    assert!(!all.is_empty(), "{file} holds a JSON list of lengths");
+    all.into_iter().cycle().take(lines * (steps + 1)).collect()
+}
+
 fn main() -> Result<(), TrainError> {
-    let mut arguments = std::env::args().skip(1);
-    let Some(model) = arguments.next() else {
-        println!("usage: step_speed MODEL_DIR [STEPS] [BATCH_TOKENS]");
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let [model, method, lines, length, rest @ ..] = &arguments[..] else {
+        println!("usage: step_speed MODEL_DIR full|lora|bitfit|head LINES LENGTH|ragged:FILE [STEPS] [THREADS]");
         return Ok(());
     };
-    let mut number = |default: usize| arguments.next().and_then(|text| text.parse().ok()).unwrap_or(default);
-    let (steps, batch_tokens) = (number(10) as u64, number(2048));
-    let folder = ModelFolder::read(Path::new(&model))?;
+    let number = |index: usize, default: usize| rest.get(index).and_then(|text: &String| text.parse().ok()).unwrap_or(default);
+    let (lines, steps, threads) = (lines.parse().unwrap_or(16), number(0, 4), number(1, 2));
+    let method = match method.as_str() {
+        "lora" => Method::Lora(Lora { targets: Target::ALL.to_vec(), ..Lora::default() }),
+        "bitfit" => Method::BitFit { norms: true },
+        "head" => Method::Head,
+        _ => Method::Full,
+    };
+    let folder = ModelFolder::read(Path::new(model))?;
     let labels = Labels::new((0..4).map(|label| format!("label {label}")).collect())?;
-    let lines = batch_tokens * steps as usize / 20;
     let vocabulary = folder.spec.vocabulary as u64;
     let token = |line: usize, place: usize| ((line as u64 * 2_654_435_761 + place as u64 * 40_503) % vocabulary) as u32;
-    let train: Vec<Example> =
-        (0..lines).map(|line| Example { ids: (0..16 + line % 49).map(|place| token(line, place)).collect(), label: line % 4 }).collect();
-    let data = TrainingData { validation: train[..4].to_vec(), train };
-    let mut trainer = Trainer::new(&folder, &labels, &data, TrainSettings { batch_tokens, ..TrainSettings::default() })?;
+    let lengths = lengths(length, lines, steps);
+    let train: Vec<Example> = lengths
+        .iter()
+        .enumerate()
+        .map(|(line, &length)| Example { ids: (0..length).map(|place| token(line, place)).collect(), label: line % 4 })
+        .collect();
+    // Batches are cut by tokens: as many as LINES lines have on average.
+    let batch_tokens = lengths.iter().sum::<usize>() / (steps + 1);
+    let data = TrainingData { validation: train[..1].to_vec(), train };
+    let selection = Selection { method, frozen_layers: 0 };
+    let settings = TrainSettings { batch_tokens, threads, selection, epochs: 2, ..TrainSettings::default() };
+    let mut trainer = Trainer::new(&folder, &labels, &data, settings)?;
     let cancel = AtomicBool::new(false);
-    match trainer.run(&mut Meter { last: Instant::now(), steps, cancel: &cancel }, &cancel) {
-        Ok(_) | Err(TrainError::Interrupted { .. }) => Ok(()),
-        Err(error) => Err(error),
+    let mut meter = Meter { last: Instant::now(), milliseconds: Vec::new(), steps, loss: 0.0, cancel: &cancel };
+    match trainer.run(&mut meter, &cancel) {
+        Ok(_) | Err(TrainError::Interrupted { .. }) => {}
+        Err(error) => return Err(error),
     }
+    let (trained, all) = trainer.counts();
+    let report = serde_json::json!({
+        "step_ms": meter.milliseconds[1..], "trained": trained, "all": all, "tokens": batch_tokens, "loss": meter.loss, "peak_mb": peak(),
+    });
+    println!("{report}");
+    Ok(())
 }

@@ -49,6 +49,11 @@ impl TextTokenizer {
         (self.prefix.first().copied(), self.suffix.last().copied())
     }
 
+    /// Whether it is a SentencePiece unigram model.
+    pub(crate) fn is_unigram(&self) -> bool {
+        matches!(self.tokenizer.get_model(), tokenizers::ModelWrapper::Unigram(_))
+    }
+
     /// The token with this id.
     pub(crate) fn token(&self, id: u32) -> Option<String> {
         self.tokenizer.id_to_token(id)
