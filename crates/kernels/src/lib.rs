@@ -22,7 +22,7 @@ mod tanh;
 
 pub use adamw::{AdamW, adamw};
 pub use attention::{AttentionDropout, AttentionGradients, AttentionInput, AttentionScratch, Relative, RelativeTerms, attention, attention_backward};
-pub use cross_entropy::cross_entropy;
+pub use cross_entropy::{Loss, cross_entropy};
 pub use dropout::dropout;
 pub use gelu::{gelu, gelu_backward};
 pub use isa::Isa;

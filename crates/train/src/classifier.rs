@@ -25,7 +25,7 @@ impl GraphClassifier {
     /// Brings the folder's weights to the device.
     pub fn new(folder: &ModelFolder, device: DeviceKind, float: FloatType) -> Result<Self, TrainError> {
         let labels = folder.labels.clone().ok_or_else(|| ModelError::damaged("config.json", "this is a base model without labels"))?;
-        let placement = Placement { device: open(device)?, dtype: float.into() };
+        let placement = Placement { device: open(device)?, dtype: float.into(), frozen: float.into() };
         Ok(Self {
             spec: folder.spec.clone(),
             parameters: Parameters::new(&folder.spec, &folder.weights, labels.len(), None, &placement)?,

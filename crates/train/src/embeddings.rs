@@ -1,6 +1,7 @@
 use crate::TrainError;
 use attackline_kernels::{AdamW, adamw};
 use attackline_model::{Checkpoint, EncoderSpec, ModelError, Role, Tensor, TensorMap, WeightLayout};
+use half::bf16;
 use rayon::prelude::*;
 
 /// Rows of a part of a table.
@@ -14,7 +15,9 @@ const PART_ROWS: usize = 64;
 pub(crate) struct Table {
     pub(crate) name: String,
     pub(crate) shape: Vec<usize>,
+    /// Empty where the table is kept in bf16.
     pub(crate) weights: Vec<f32>,
+    half: Vec<bf16>,
     pub(crate) first: Vec<f32>,
     pub(crate) second: Vec<f32>,
     pub(crate) used: Vec<bool>,
@@ -28,15 +31,17 @@ pub(crate) struct RowGradients {
 }
 
 impl Table {
-    fn new(role: Role, layout: &WeightLayout, weights: &Checkpoint, trainable: bool) -> Result<Self, TrainError> {
+    fn new(role: Role, layout: &WeightLayout, weights: &Checkpoint, trainable: bool, short: bool) -> Result<Self, TrainError> {
         let entry = layout.entry(role).ok_or_else(|| ModelError::damaged("config.json", format!("the architecture has no {role:?}")))?;
-        let weights = weights.tensor(&entry.name)?.data;
+        let mut weights = weights.tensor(&entry.name)?.data;
+        let half = if short { std::mem::take(&mut weights).into_iter().map(bf16::from_f32).collect() } else { Vec::new() };
         let moments = if trainable { weights.len() } else { 0 };
         Ok(Self {
             name: entry.name.clone(),
             used: vec![false; entry.shape[0]],
             shape: entry.shape.clone(),
             weights,
+            half,
             first: vec![0.0; moments],
             second: vec![0.0; moments],
             trainable,
@@ -47,8 +52,14 @@ impl Table {
         self.shape[1]
     }
 
-    fn row(&self, index: usize) -> &[f32] {
-        &self.weights[index * self.width()..][..self.width()]
+    /// Adds a row to `out`.
+    fn add_row(&self, index: usize, out: &mut [f32]) {
+        let place = index * self.width()..(index + 1) * self.width();
+        if self.half.is_empty() {
+            out.iter_mut().zip(&self.weights[place]).for_each(|(out, value)| *out += value);
+        } else {
+            out.iter_mut().zip(&self.half[place]).for_each(|(out, value)| *out += value.to_f32());
+        }
     }
 
     /// Adds up `grad`'s rows by the table's row that each came from, in the order of the tokens.
@@ -103,12 +114,12 @@ pub(crate) struct Embeddings {
 pub(crate) struct Sources(Vec<Vec<usize>>);
 
 impl Embeddings {
-    pub(crate) fn new(spec: &EncoderSpec, weights: &Checkpoint, trainable: bool) -> Result<Self, TrainError> {
+    pub(crate) fn new(spec: &EncoderSpec, weights: &Checkpoint, trainable: bool, short: bool) -> Result<Self, TrainError> {
         // The head's size plays no part in the embeddings.
         let layout = WeightLayout::new(spec, 0);
         let (first_position, typed) = (spec.absolute.map(|absolute| absolute.first), spec.token_types > 0);
         let roles = [Some(Role::WordEmbedding), first_position.map(|_| Role::PositionEmbedding), typed.then_some(Role::TokenTypeEmbedding)];
-        let tables = roles.into_iter().flatten().map(|role| Table::new(role, &layout, weights, trainable)).collect::<Result<_, _>>()?;
+        let tables = roles.into_iter().flatten().map(|role| Table::new(role, &layout, weights, trainable, short)).collect::<Result<_, _>>()?;
         Ok(Self { tables, first_position, typed })
     }
 
@@ -135,7 +146,7 @@ impl Embeddings {
         let mut out = vec![0.0; sources.0[0].len() * width];
         out.par_chunks_exact_mut(width).enumerate().for_each(|(token, out)| {
             for (table, rows) in self.tables.iter().zip(&sources.0) {
-                out.iter_mut().zip(table.row(rows[token])).for_each(|(out, value)| *out += value);
+                table.add_row(rows[token], out);
             }
         });
         out

@@ -38,5 +38,5 @@ pub use error::TrainError;
 pub use method::{Lora, Method, Selection, Target};
 pub use observer::{EpochReport, MetricsFile, Observer, Silent, StepReport};
 pub use schedule::Schedule;
-pub use settings::TrainSettings;
+pub use settings::{FrozenType, TrainSettings};
 pub use trainer::{Outcome, Trainer, TrainingData};

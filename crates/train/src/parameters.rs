@@ -4,6 +4,7 @@ use crate::{
     embeddings::Embeddings,
     method::Selection,
     ops::{read, updated},
+    settings::FrozenType,
 };
 use attackline_kernels::{AdamW, adamw};
 use attackline_model::{Checkpoint, EncoderSpec, LayerRole, ModelError, Role, Tensor, TensorMap, WeightLayout};
@@ -111,13 +112,17 @@ pub(crate) struct RelativePlaces {
 #[derive(Debug, Clone)]
 pub(crate) struct Placement {
     pub(crate) device: Device,
+    /// The type of everything but frozen products.
     pub(crate) dtype: DType,
+    /// The type of the weights of frozen products, and of the words' table where it is frozen.
+    pub(crate) frozen: DType,
 }
 
 impl Placement {
-    /// f32 on the processor, as training wants it.
-    pub(crate) fn cpu() -> Self {
-        Self { device: Device::Cpu, dtype: DType::F32 }
+    /// The processor, as training wants it.
+    pub(crate) fn training(frozen: FrozenType) -> Self {
+        let frozen = if frozen == FrozenType::Bf16 { DType::BF16 } else { DType::F32 };
+        Self { device: Device::Cpu, dtype: DType::F32, frozen }
     }
 }
 
@@ -168,7 +173,8 @@ impl Parameters {
         let pooler = builder.optional_product(PoolerWeight, Some(PoolerBias))?;
         let classifier = builder.product(&[ClassifierWeight], &[ClassifierBias])?;
         let (list, adapters) = (builder.list, builder.adapters);
-        let embeddings = Embeddings::new(spec, weights, selection.is_some_and(|selection| selection.trains(WordEmbedding)))?;
+        let trained = selection.is_some_and(|selection| selection.trains(WordEmbedding));
+        let embeddings = Embeddings::new(spec, weights, trained, !trained && placement.frozen == DType::BF16)?;
         Ok(Self { embeddings, list, adapters, embedding_projection, embedding_norm, relative, layers, convolution, pooler, classifier })
     }
 
@@ -209,7 +215,7 @@ impl Parameters {
 
     /// Numbers that are trained, and all numbers.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        let tables = self.embeddings.tables.iter().map(|table| (if table.trainable { table.weights.len() } else { 0 }, table.weights.len()));
+        let tables = self.embeddings.tables.iter().map(|table| (if table.trainable { table.weights.len() } else { 0 }, table.shape.iter().product()));
         let list = self.list.iter().map(|parameter| (parameter.first.len(), parameter.variable.elem_count()));
         tables.chain(list).fold((0, 0), |total, next| (total.0 + next.0, total.1 + next.1))
     }
@@ -246,7 +252,10 @@ impl Builder<'_> {
         let trains = |role: &Role| self.selection.is_some_and(|selection| selection.trains(*role));
         let first = roles.iter().position(trains).unwrap_or(roles.len());
         let trained = first * width..data.len();
-        let tensor = GraphTensor::from_vec(data, shape, &self.placement.device)?.to_dtype(self.placement.dtype)?;
+        // The table of relative positions is cut and normed, so only what is multiplied with is kept short.
+        let frozen_product = trained.is_empty() && decayed && roles[0] != Role::RelativeEmbedding;
+        let dtype = if frozen_product { self.placement.frozen } else { self.placement.dtype };
+        let tensor = GraphTensor::from_vec(data, shape, &self.placement.device)?.to_dtype(dtype)?;
         self.push(names, tensor, (roles[0].is_head(), decayed), trained)
     }
 

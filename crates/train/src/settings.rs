@@ -1,6 +1,16 @@
 use crate::{Method, Schedule, Selection, TrainError};
 use serde::{Deserialize, Serialize};
 
+/// The type in which frozen products are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FrozenType {
+    /// 32 bits.
+    F32,
+    /// 16 bits: eight of mantissa.
+    Bf16,
+}
+
 /// How to train. The defaults suit a full fine-tuning of a small encoder on short lines.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -31,6 +41,10 @@ pub struct TrainSettings {
     pub class_weights: Option<Vec<f32>>,
     /// The share of the target that is spread over all labels.
     pub label_smoothing: f32,
+    /// Power of the focal loss: what the model knows already counts less; 0 is plain cross entropy. Not together with smoothing.
+    pub focus: f32,
+    /// How frozen products are kept: f32, or bf16 in half the memory. They are computed with in f32 in any case.
+    pub frozen_dtype: FrozenType,
     /// The longest line in tokens.
     pub max_length: usize,
     /// Epochs without a better validation result after which to stop; 0 never stops early.
@@ -57,6 +71,8 @@ impl Default for TrainSettings {
             seed: 7,
             class_weights: None,
             label_smoothing: 0.0,
+            focus: 0.0,
+            frozen_dtype: FrozenType::F32,
             max_length: 128,
             patience: 0,
             threads: 0,
@@ -72,7 +88,7 @@ impl TrainSettings {
         let positive = |value: f64| value.is_finite() && value > 0.0;
         let weights = self.class_weights.as_ref();
         let lora = if let Method::Lora(lora) = &self.selection.method { Some(lora) } else { None };
-        let rules: [(&'static str, bool, &str); 15] = [
+        let rules: [(&'static str, bool, &str); 17] = [
             ("lora-rank", lora.is_none_or(|lora| (1..=1_024).contains(&lora.rank)), "is from 1 to 1024"),
             ("lora-alpha", lora.is_none_or(|lora| positive(lora.alpha)), "must be above 0"),
             ("lora-dropout", lora.is_none_or(|lora| share(f64::from(lora.dropout))), "is a share from 0 to below 1"),
@@ -86,6 +102,8 @@ impl TrainSettings {
             ("batch-tokens", self.batch_tokens > 0, "must be at least 1"),
             ("dropout", share(f64::from(self.dropout)), "is a share from 0 to below 1"),
             ("label-smoothing", share(f64::from(self.label_smoothing)), "is a share from 0 to below 1"),
+            ("focal", self.focus.is_finite() && self.focus >= 0.0, "must not be negative"),
+            ("focal", self.focus == 0.0 || self.label_smoothing == 0.0, "and label smoothing exclude each other"),
             ("class-weights", weights.is_none_or(|w| w.len() == labels), "needs one weight a label"),
             ("class-weights", weights.is_none_or(|w| w.iter().all(|&w| positive(f64::from(w)))), "must be above 0"),
         ];

@@ -12,7 +12,7 @@ use crate::{
     sampler::{batches_in_order, epoch_batches},
 };
 use attackline_evaluate::Report;
-use attackline_kernels::cross_entropy;
+use attackline_kernels::{Loss, cross_entropy};
 use attackline_model::{Checkpoint, EncoderSpec, Labels, ModelFolder, Step, TensorMap};
 use candle_core::{Device, Tensor, Var};
 use sha2::{Digest, Sha256};
@@ -119,7 +119,13 @@ impl<'a> Trainer<'a> {
             spec: folder.spec.clone(),
             labels,
             data,
-            parameters: Parameters::new(&folder.spec, &weights, labels.len(), Some((&settings.selection, settings.seed)), &Placement::cpu())?,
+            parameters: Parameters::new(
+                &folder.spec,
+                &weights,
+                labels.len(),
+                Some((&settings.selection, settings.seed)),
+                &Placement::training(settings.frozen_dtype),
+            )?,
             base: weights,
             settings,
             best: TensorMap::new(),
@@ -261,7 +267,7 @@ impl<'a> Trainer<'a> {
         let logits = self.predict(rows)?;
         let truth: Vec<usize> = rows.iter().map(|row| row.label).collect();
         let mut unused = vec![0.0; logits.len()];
-        let loss = cross_entropy(&logits, &truth, None, 0.0, &mut unused);
+        let loss = cross_entropy(&logits, &truth, Loss::default(), &mut unused);
         let predicted: Vec<usize> = logits.chunks_exact(classes).map(best).collect();
         Ok((f64::from(loss), Report::new(self.labels.names(), &truth, &predicted)))
     }
@@ -341,7 +347,8 @@ fn gradients(
     let pass = Pass { spec, parameters, blocks: Blocks::Fused, lines: &batch.lines, training: Some(dropped), seen: &|_, _| {} };
     let logits = pass.logits(&input)?;
     let class_weights = settings.class_weights.as_deref().map(Arc::from);
-    let loss = logits.apply_op1(CrossEntropy { labels: batch.labels.clone(), class_weights, smoothing: settings.label_smoothing })?;
+    let (smoothing, focus) = (settings.label_smoothing, settings.focus);
+    let loss = logits.apply_op1(CrossEntropy { labels: batch.labels.clone(), class_weights, smoothing, focus })?;
     let value = f64::from(loss.to_scalar::<f32>()?);
     Ok((value, Gradients::new(parameters, &loss.backward()?, &embedded, &batch.sources)?))
 }

@@ -7,8 +7,8 @@ mod common;
 use attackline_engine::Engine;
 use attackline_model::{Labels, ModelFolder, TokenBatch};
 use attackline_train::{
-    Example, Lora, Method, Observer, Schedule, Selection, Silent, StepReport, Target, TrainSettings, Trainer, TrainingData, merge, read_adapter,
-    write_adapter,
+    Example, FrozenType, Lora, Method, Observer, Schedule, Selection, Silent, StepReport, Target, TrainSettings, Trainer, TrainingData, merge,
+    read_adapter, write_adapter,
 };
 use common::{Expected, expected, folder, greatest_difference};
 use serde_json::Value;
@@ -83,6 +83,23 @@ fn ten_steps_lose_what_pytorch_loses() {
             println!("{name} {key}: ten losses within {worst:.1e}");
             assert!(worst < 1e-4, "{name} {key}: {:?} {wanted:?}", losses.0);
         }
+    }
+}
+
+#[test]
+fn frozen_weights_in_bf16_learn_as_well() {
+    for name in NAMES {
+        let (expected, folder) = (expected(name), folder(name));
+        let (labels, data) = (folder.labels.clone().unwrap(), rows(&expected));
+        let losses = |frozen_dtype| {
+            let settings = TrainSettings { frozen_dtype, ..settings(Method::Lora(lora())) };
+            let mut losses = Losses(Vec::new());
+            Trainer::new(&folder, &labels, &data, settings).unwrap().run(&mut losses, &AtomicBool::new(false)).unwrap();
+            losses.0
+        };
+        let (exact, short) = (losses(FrozenType::F32), losses(FrozenType::Bf16));
+        let worst = exact.iter().zip(&short).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(worst > 0.0 && worst < 0.05, "{name}: {exact:?} {short:?}");
     }
 }
 

@@ -1,6 +1,6 @@
 use super::{
     PART_ROWS,
-    slices::{read, slice, tensor},
+    slices::{read, slice, tensor, wide, with_wide},
 };
 use attackline_kernels::{Transposed, matmul};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
@@ -32,16 +32,16 @@ impl Linear {
     /// The gradients at `x`, where something before it is trained, and at the weight.
     fn backward(&self, x: &Tensor, w: &Tensor, grads: &[f32]) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let ((rows, inputs), outputs, threads) = (x.dims2()?, self.outputs, rayon::current_num_threads());
-        let (xs, ws) = (read(x)?, read(w)?);
+        let xs = read(x)?;
         let mut of_x = None;
         if x.track_op() {
             let mut out = vec![0.0; rows * inputs];
-            matmul(&mut out, grads, &ws[..outputs * inputs], rows, outputs, inputs, Transposed::default(), false, threads);
+            with_wide(w, |w| matmul(&mut out, grads, &w[..outputs * inputs], rows, outputs, inputs, Transposed::default(), false, threads))?;
             of_x = Some(tensor(out, x.shape())?);
         }
         let mut of_w = None;
         if self.weight_trainable {
-            let mut out = vec![0.0; ws.len()];
+            let mut out = vec![0.0; w.elem_count()];
             let left = Transposed { left: true, right: false };
             matmul(&mut out[..outputs * inputs], grads, &xs, outputs, rows, inputs, left, false, threads);
             of_w = Some(tensor(out, w.shape())?);
@@ -57,7 +57,7 @@ impl CustomOp3 for Linear {
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout, b: &CpuStorage, bl: &Layout) -> Result<(CpuStorage, Shape)> {
         let (rows, inputs) = xl.shape().dims2()?;
-        let out = self.forward(slice(x, xl)?, slice(w, wl)?, Some(slice(b, bl)?), rows, inputs);
+        let out = self.forward(slice(x, xl)?, &wide(w, wl)?, Some(slice(b, bl)?), rows, inputs);
         Ok((CpuStorage::F32(out), Shape::from((rows, self.outputs))))
     }
 
@@ -82,7 +82,7 @@ impl CustomOp2 for Linear {
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
         let (rows, inputs) = xl.shape().dims2()?;
-        Ok((CpuStorage::F32(self.forward(slice(x, xl)?, slice(w, wl)?, None, rows, inputs)), Shape::from((rows, self.outputs))))
+        Ok((CpuStorage::F32(self.forward(slice(x, xl)?, &wide(w, wl)?, None, rows, inputs)), Shape::from((rows, self.outputs))))
     }
 
     fn bwd(&self, x: &Tensor, w: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {

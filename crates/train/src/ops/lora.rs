@@ -1,6 +1,6 @@
 use super::{
     norm::Dropped,
-    slices::{read, slice, tensor},
+    slices::{read, slice, tensor, with_wide},
 };
 use attackline_kernels::{Transposed, dropout, matmul};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
@@ -74,7 +74,8 @@ impl LoraLinear {
             let bias = read(bias)?;
             out.par_chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(&bias[..outputs]));
         }
-        matmul(&mut out, x, &read(&self.weight)?[..outputs * inputs], rows, inputs, outputs, right, self.bias.is_some(), threads);
+        let has_bias = self.bias.is_some();
+        with_wide(&self.weight, |weight| matmul(&mut out, x, &weight[..outputs * inputs], rows, inputs, outputs, right, has_bias, threads))?;
         matmul(&mut out, &low, &self.spread(b), rows, inner, outputs, right, true, threads);
         Ok(out)
     }
@@ -127,7 +128,9 @@ impl CustomOp3 for LoraLinear {
             if self.dropped.rate > 0.0 {
                 self.mask(&mut out);
             }
-            matmul(&mut out, &grads, &read(&self.weight)?[..outputs * inputs], rows, outputs, inputs, Transposed::default(), true, threads);
+            with_wide(&self.weight, |weight| {
+                matmul(&mut out, &grads, &weight[..outputs * inputs], rows, outputs, inputs, Transposed::default(), true, threads);
+            })?;
             of_x = Some(tensor(out, x.shape())?);
         }
         Ok((of_x, Some(tensor(of_a, a.shape())?), Some(tensor(of_b, b.shape())?)))

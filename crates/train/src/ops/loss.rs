@@ -1,5 +1,5 @@
 use super::slices::{read, slice, tensor};
-use attackline_kernels::cross_entropy;
+use attackline_kernels::{Loss, cross_entropy};
 use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 use std::sync::Arc;
 
@@ -8,12 +8,14 @@ pub(crate) struct CrossEntropy {
     pub(crate) labels: Vec<usize>,
     pub(crate) class_weights: Option<Arc<[f32]>>,
     pub(crate) smoothing: f32,
+    pub(crate) focus: f32,
 }
 
 impl CrossEntropy {
     fn run(&self, logits: &[f32]) -> (f32, Vec<f32>) {
         let mut grad = vec![0.0; logits.len()];
-        (cross_entropy(logits, &self.labels, self.class_weights.as_deref(), self.smoothing, &mut grad), grad)
+        let loss = Loss { class_weights: self.class_weights.as_deref(), smoothing: self.smoothing, focus: self.focus };
+        (cross_entropy(logits, &self.labels, loss, &mut grad), grad)
     }
 }
 

@@ -1,7 +1,11 @@
 //! Access to candle's storage as slices.
 
 use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Result, Shape, Storage, Tensor, Var, bail};
-use std::{ops::Deref, sync::Mutex};
+use rayon::prelude::*;
+use std::{borrow::Cow, ops::Deref, sync::Mutex};
+
+/// Elements of a part of a conversion.
+const WIDE_PART: usize = 65_536;
 
 /// The elements of an argument of an operation's forward pass.
 pub(crate) fn slice<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [f32]> {
@@ -37,6 +41,33 @@ pub(crate) fn read(tensor: &Tensor) -> Result<Elements<impl Deref<Target = Stora
         (Storage::Cpu(CpuStorage::F32(_)), Some((start, end))) => Ok(Elements { guard, start, end }),
         _ => bail!("blocks take contiguous f32 tensors"),
     }
+}
+
+/// The elements of a weight that may be kept in bf16, in f32.
+pub(crate) fn wide<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<Cow<'a, [f32]>> {
+    match (storage, layout.contiguous_offsets()) {
+        (CpuStorage::BF16(data), Some((start, end))) => Ok(Cow::Owned(widen(&data[start..end]))),
+        _ => slice(storage, layout).map(Cow::Borrowed),
+    }
+}
+
+/// [`wide`] of a tensor, for as long as `use_it` runs.
+pub(crate) fn with_wide<T>(tensor: &Tensor, use_it: impl FnOnce(&[f32]) -> T) -> Result<T> {
+    let (guard, layout) = tensor.storage_and_layout();
+    match &*guard {
+        Storage::Cpu(storage) => Ok(use_it(&wide(storage, layout)?)),
+        _ => bail!("blocks take tensors on the processor"),
+    }
+}
+
+fn widen(data: &[half::bf16]) -> Vec<f32> {
+    let mut out = vec![0.0; data.len()];
+    out.par_chunks_mut(WIDE_PART).zip(data.par_chunks(WIDE_PART)).for_each(|(out, data)| {
+        for (out, value) in out.iter_mut().zip(data) {
+            *out = value.to_f32();
+        }
+    });
+    out
 }
 
 /// A tensor of what an operation's backward pass computed.

@@ -77,7 +77,7 @@ fn every_block_has_the_gradient_of_what_it_computes() {
     let class_weights: Option<Arc<[f32]>> = Some([1.0, 2.0, 0.5].into());
     let labels: Vec<usize> = (0..rows).map(|row| row * 7 % 3).collect();
     check("cross entropy", &[wave(rows, 3, 0.31)], |v| {
-        v[0].apply_op1(CrossEntropy { labels: labels.clone(), class_weights: class_weights.clone(), smoothing: 0.1 })
+        v[0].apply_op1(CrossEntropy { labels: labels.clone(), class_weights: class_weights.clone(), smoothing: 0.1, focus: 0.0 })
     });
 }
 
