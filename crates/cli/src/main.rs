@@ -18,7 +18,7 @@ use exit::Status;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let status = match commands::Cli::try_parse() {
+    let status = match commands::Cli::try_parse_from(commands::expanded(std::env::args_os().collect())) {
         Ok(cli) => commands::run(cli).unwrap_or_else(|error| exit::report(&error)),
         Err(error) => {
             let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);

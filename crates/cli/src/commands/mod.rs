@@ -39,6 +39,11 @@ enum Command {
     Model(model::Args),
 }
 
+/// The arguments with what presets stand for.
+pub fn expanded(arguments: Vec<std::ffi::OsString>) -> Vec<std::ffi::OsString> {
+    train::preset::expand(arguments)
+}
+
 /// Runs a command.
 pub fn run(cli: Cli) -> Result<Status> {
     match cli.command {

@@ -1,7 +1,7 @@
 //! What is trained, as the command line says it.
 
 use anyhow::{Result, bail};
-use attackline_train::{Lora, Method, Selection, Target, TrainSettings};
+use attackline_train::{Example, Lora, Method, Selection, Target, TrainSettings};
 use clap::ValueEnum;
 
 /// The arguments that choose what is trained.
@@ -31,9 +31,43 @@ pub struct MethodArgs {
     /// Leave the embeddings and so many layers from the first on as they are
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     freeze_layers: usize,
+    /// How frozen weights are kept: f32, or bf16 in half the memory (they are computed with in f32 in any case)
+    #[arg(long, value_name = "TYPE", default_value = "f32")]
+    pub dtype: Kept,
+    /// Weigh rows by their label: balanced (the rarer a label, the more each of its rows counts), or one weight a label, divided by commas,
+    /// in the order of the labels
+    #[arg(long, value_name = "balanced|LIST", value_parser = class_weights)]
+    class_weights: Option<ClassWeights>,
+    /// Focal loss: what the model knows already counts less, the more so the greater this power (2 is usual)
+    #[arg(long, value_name = "POWER", default_value_t = 0.0, hide_default_value = true)]
+    pub focal: f32,
     /// With LoRA, write the adapter alone, as peft keeps it, instead of the merged model
     #[arg(long)]
     pub no_merge: bool,
+}
+
+/// How frozen weights are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Kept {
+    /// 32 bits
+    F32,
+    /// 16 bits
+    Bf16,
+}
+
+/// How rows count by their label.
+#[derive(Debug, Clone, PartialEq)]
+enum ClassWeights {
+    Balanced,
+    Given(Vec<f32>),
+}
+
+fn class_weights(text: &str) -> Result<ClassWeights, String> {
+    if text == "balanced" {
+        return Ok(ClassWeights::Balanced);
+    }
+    let weights = text.split(',').map(|part| part.trim().parse()).collect::<Result<Vec<f32>, _>>();
+    weights.map(ClassWeights::Given).map_err(|_| "balanced, or numbers divided by commas, are wanted".into())
 }
 
 /// A method's name.
@@ -107,6 +141,19 @@ impl MethodArgs {
             }
         };
         Ok(Selection { method, frozen_layers: self.freeze_layers })
+    }
+
+    /// The weight of each label, from the labels of the training rows.
+    pub fn class_weights(&self, rows: &[Example], labels: usize) -> Option<Vec<f32>> {
+        match self.class_weights.as_ref()? {
+            ClassWeights::Given(weights) => Some(weights.clone()),
+            ClassWeights::Balanced => {
+                let mut counts = vec![0usize; labels];
+                rows.iter().for_each(|row| counts[row.label] += 1);
+                // As scikit-learn has it; a label without rows has no weight to matter.
+                Some(counts.iter().map(|&count| rows.len() as f32 / (labels * count.max(1)) as f32).collect())
+            }
+        }
     }
 
     /// The method's name.
