@@ -40,6 +40,34 @@ fn special_tokens_stand_at_both_ends_of_every_line() {
     }
 }
 
+/// Each word is one character that takes several tokens, so a cut inside one would leave a part of its tokens.
+#[test]
+fn no_cut_goes_through_a_character() {
+    for name in ["bpe", "spm-bytes"] {
+        let words: Vec<String> = "漢字かな交じり文😀👩ẞ".chars().cycle().take(60).map(|c| format!(" {c}")).collect();
+        let whole = tokenizer(name).tokens(&words.concat()).unwrap();
+        // A cut may stand after a character, or after the space before the next one.
+        let upto = |count: usize| tokenizer(name).tokens(&words[..count].concat()).unwrap().len();
+        let ends: Vec<usize> = (0..=words.len()).map(upto).collect();
+        let ends: Vec<usize> = ends.iter().flat_map(|&end| [Some(end), (whole.get(end) == Some(&whole[0])).then_some(end + 1)]).flatten().collect();
+        assert!(ends.windows(2).any(|pair| pair[1] - pair[0] > 2), "{name}: characters of several tokens");
+        let mut cut = 0;
+        for max_length in 12..60 {
+            let encoded = ModelFolder::read_tokenizer(&path(name), max_length).unwrap().encode(&words.concat()).unwrap();
+            let kept = &encoded.ids[1..encoded.ids.len() - 1];
+            let sound = ends.iter().any(|&head| {
+                head <= kept.len()
+                    && kept[..head] == whole[..head]
+                    && ends.contains(&(whole.len() - (kept.len() - head)))
+                    && kept[head..] == whole[whole.len() - (kept.len() - head)..]
+            });
+            assert!(encoded.truncated && sound, "{name} {max_length}: {kept:?}");
+            cut += usize::from(kept.len() < max_length - 2);
+        }
+        assert!(cut > 5, "{name}: some cuts had to move");
+    }
+}
+
 /// A copy of the folder in which `file` has other bytes; what reading its tokenizer says.
 fn damaged(name: &str, file: &str, bytes: &[u8]) -> Result<TextTokenizer, String> {
     let home = tempfile::tempdir().unwrap();

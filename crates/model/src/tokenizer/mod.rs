@@ -12,6 +12,9 @@ use serde_json::value::RawValue;
 use std::collections::BTreeMap;
 use tokenizers::Tokenizer;
 
+/// Of the room of a line that is too long, its tail gets one in so many: docs/models.md has the measurement.
+const TAIL_SHARE: usize = 4;
+
 /// A `tokenizer.json` with its own padding and truncation switched off, and ours in their place.
 pub struct TextTokenizer {
     tokenizer: Tokenizer,
@@ -64,6 +67,23 @@ impl TextTokenizer {
         self.tokenizer.token_to_id(token)
     }
 
+    /// Where the head of a text that has more than `room` tokens ends and where its tail begins. Several tokens can be one character's
+    /// bytes: such a character is kept whole or left out.
+    fn ends(&self, text: &str, room: usize) -> Result<(usize, usize), ModelError> {
+        let encoding = self.tokenizer.encode(text, false).map_err(|error| ModelError::Tokenizer(error.to_string()))?;
+        let places = encoding.get_offsets();
+        let inside_a_character = |token: usize| token > 0 && token < places.len() && places[token - 1].1 > places[token].0;
+        let mut head = room - room / TAIL_SHARE;
+        while inside_a_character(head) {
+            head -= 1;
+        }
+        let mut tail = places.len() - room / TAIL_SHARE;
+        while inside_a_character(tail) {
+            tail += 1;
+        }
+        Ok((head, tail))
+    }
+
     /// The tokens of a text as it is, without special ones: to compare with another implementation's.
     pub fn tokens(&self, text: &str) -> Result<Vec<u32>, ModelError> {
         let encoding = self.tokenizer.encode_fast(text, false).map_err(|error| ModelError::Tokenizer(error.to_string()))?;
@@ -80,9 +100,9 @@ impl TextTokenizer {
         if tokens.len() <= room {
             ids.extend_from_slice(&tokens);
         } else {
-            let tail = room / 4;
-            ids.extend_from_slice(&tokens[..room - tail]);
-            ids.extend_from_slice(&tokens[tokens.len() - tail..]);
+            let (head, tail) = self.ends(&text, room)?;
+            ids.extend_from_slice(&tokens[..head]);
+            ids.extend_from_slice(&tokens[tail..]);
         }
         ids.extend_from_slice(&self.suffix);
         Ok(Encoded { ids, truncated: cut || tokens.len() > room })
