@@ -1,6 +1,45 @@
 //! Helpers over JSON objects.
 
 use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+/// Parses a record. Half a surrogate pair, which Windows allows in names and JSON can't say, becomes U+FFFD: no line is lost for it.
+pub(crate) fn parse(text: &str) -> serde_json::Result<Value> {
+    serde_json::from_str(text).or_else(|error| match mend_surrogates(text) {
+        Cow::Borrowed(_) => Err(error),
+        Cow::Owned(mended) => serde_json::from_str(&mended),
+    })
+}
+
+/// `text` with the escapes of lone surrogates replaced.
+fn mend_surrogates(text: &str) -> Cow<'_, str> {
+    const ESCAPE: usize = 6;
+    let unit = |at: usize| match text.get(at..at + ESCAPE).and_then(|escape| escape.strip_prefix("\\u")) {
+        Some(digits) => u16::from_str_radix(digits, 16).ok(),
+        None => None,
+    };
+    let (mut mended, mut kept, mut at) = (String::new(), 0, 0);
+    while let Some(found) = text[at..].find('\\') {
+        at += found;
+        match unit(at) {
+            Some(0xd800..=0xdbff) if matches!(unit(at + ESCAPE), Some(0xdc00..=0xdfff)) => at += 2 * ESCAPE,
+            Some(0xd800..=0xdfff) => {
+                mended.push_str(&text[kept..at]);
+                mended.push_str("\\ufffd");
+                at += ESCAPE;
+                kept = at;
+            }
+            Some(_) => at += ESCAPE,
+            // Another escape: its second character is no beginning of one.
+            None => at = text.ceil_char_boundary(at + 2),
+        }
+    }
+    if kept == 0 {
+        return Cow::Borrowed(text);
+    }
+    mended.push_str(&text[kept..]);
+    Cow::Owned(mended)
+}
 
 /// The member at a dotted path. Members whose own name holds dots are found too, as flattened ECS has them.
 pub(crate) fn member<'a>(map: &'a Map<String, Value>, path: &str) -> Option<&'a Value> {
@@ -41,6 +80,20 @@ pub(crate) fn scalar(value: &Value) -> Option<String> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+
+    #[test]
+    fn lone_surrogates_become_replacement_characters() {
+        for (text, wanted) in [
+            (r#""a\ud800b""#, "a\u{fffd}b"),
+            (r#""\udc00\ud83d\ude00\ud83d""#, "\u{fffd}😀\u{fffd}"),
+            (r#""\\ud800 \\\ud801""#, "\\ud800 \\\u{fffd}"),
+            (r#""\ud800\ud83d\ude00 é\n\DFFF""#, ""),
+            (r#""é\uDFFF漢""#, "é\u{fffd}漢"),
+        ] {
+            assert_eq!(parse(text).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default(), wanted, "{text}");
+        }
+        assert!(parse(r#"{"a": "\ud800""#).is_err() && parse("\\").is_err() && parse(r#""\u12"#).is_err());
+    }
 
     #[test]
     fn dotted_paths_reach_nested_and_flat_members() {

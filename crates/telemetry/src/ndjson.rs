@@ -4,7 +4,7 @@ use std::io::BufRead;
 
 use serde_json::{Map, Value};
 
-use crate::json::take_member;
+use crate::json::{parse, take_member};
 use crate::line::tidy;
 use crate::lines::{Lines, RawLine};
 use crate::reader::{Context, Item, LineReader};
@@ -44,7 +44,7 @@ pub(crate) fn parse_object(context: &Context, line: &RawLine) -> Result<Map<Stri
     if line.cut {
         return fail(ReadErrorKind::TooLong { limit: context.options.max_record_bytes });
     }
-    match serde_json::from_str::<Value>(line.text().trim_matches('\0')) {
+    match parse(line.text().trim_matches('\0')) {
         Ok(Value::Object(row)) => Ok(row),
         Ok(_) => fail(ReadErrorKind::Json("another JSON value".to_owned())),
         Err(error) => fail(ReadErrorKind::Json(error.to_string())),
