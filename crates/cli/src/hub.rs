@@ -22,26 +22,9 @@ pub fn fetch(name: &str) -> Result<PathBuf> {
     )
 }
 
-/// Files of a model that are fetched where the hub has them.
+/// Forms of the weights.
 #[cfg(feature = "hub")]
-const WANTED: [&str; 16] = [
-    "config.json",
-    "tokenizer.json",
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "spm.model",
-    "vocab.json",
-    "merges.txt",
-    "vocab.txt",
-    "attackline.json",
-    "README.md",
-    "model.safetensors",
-    "model.safetensors.index.json",
-    "pytorch_model.bin",
-    "pytorch_model.bin.index.json",
-    "LICENSE",
-];
+const WEIGHTS: [&str; 4] = ["model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json"];
 
 /// Fetches the model's files into the hub's own cache, or takes them from there, and gives their folder.
 #[cfg(feature = "hub")]
@@ -60,7 +43,7 @@ pub fn fetch(name: &str) -> Result<PathBuf> {
     let safetensors = names.iter().any(|name| name.starts_with("model") && name.contains(".safetensors"));
     let wanted = |name: &str| {
         let shard = (name.starts_with("model-") && name.ends_with(".safetensors")) || (name.starts_with("pytorch_model-") && name.ends_with(".bin"));
-        (WANTED.contains(&name) || shard) && !(safetensors && name.starts_with("pytorch_model"))
+        (attackline_model::SMALL_FILES.contains(&name) || WEIGHTS.contains(&name) || shard) && !(safetensors && name.starts_with("pytorch_model"))
     };
     let mut folder = None;
     for name in names.iter().filter(|name| wanted(name)) {

@@ -1,5 +1,5 @@
 //! Every step of the engine against Python `transformers`, for every architecture.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, reason = "tests that also report their figures")]
 
 mod common;
 

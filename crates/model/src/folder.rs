@@ -14,8 +14,8 @@ const TOKENIZER: &str = "tokenizer.json";
 const SETTINGS: &str = "attackline.json";
 const WEIGHTS: &str = "model.safetensors";
 
-/// What is carried along when a model is written again.
-const CARRIED: [&str; 11] = [
+/// The files of a folder beside its weights that are read, and carried along when a model is written again.
+pub const SMALL_FILES: [&str; 11] = [
     CONFIG,
     TOKENIZER,
     SETTINGS,
@@ -135,7 +135,7 @@ fn read_files(path: &Path) -> Result<FolderFiles, ModelError> {
         return Err(not_a_folder("there is no such folder"));
     }
     let mut files = FolderFiles::new();
-    for name in CARRIED {
+    for name in SMALL_FILES {
         let file = path.join(name);
         if file.is_file() {
             files.insert(name.to_owned(), fs_err::read(file)?);

@@ -32,7 +32,7 @@ pub use batch::TokenBatch;
 pub use checkpoint::Checkpoint;
 pub use classifier::{Classifier, Encoded, Prediction};
 pub use error::ModelError;
-pub use folder::{FolderFiles, ModelFolder};
+pub use folder::{FolderFiles, ModelFolder, SMALL_FILES};
 pub use labels::{BENIGN, Labels};
 pub use settings::{Settings, TrainingSummary};
 pub use spec::{AbsolutePositions, Activation, Convolution, EncoderSpec, Head, ModelType, Pooling, RelativePositions, Step};

@@ -3,7 +3,7 @@
 
 use crate::{
     lines::Lines,
-    ops::{AddNorm, Attention, Dropout, Dropped, FirstTokens, Gelu, Linear, MeanTokens, Neighbours, Norm, PositionColumns, Tanh},
+    ops::{AddNorm, Attention, Dropout, Dropped, Gelu, Linear, Neighbours, Norm, Pool, PositionColumns, Tanh},
     plain,
 };
 use attackline_model::{Activation, Pooling};
@@ -86,8 +86,7 @@ impl Blocks {
 
     pub(crate) fn pool(self, x: &Tensor, lines: &Lines, pooling: Pooling) -> Result<Tensor> {
         match (self, pooling) {
-            (Self::Fused, Pooling::First) => x.apply_op1(FirstTokens { offsets: lines.offsets.clone() }),
-            (Self::Fused, Pooling::Mean) => x.apply_op1(MeanTokens { offsets: lines.offsets.clone() }),
+            (Self::Fused, _) => x.apply_op1(Pool { offsets: lines.offsets.clone(), pooling }),
             (Self::Plain, Pooling::First) => plain::first_tokens(x, lines),
             (Self::Plain, Pooling::Mean) => plain::mean_tokens(x, lines),
         }

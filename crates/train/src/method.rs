@@ -69,6 +69,18 @@ impl Target {
     /// All, in the order of a layer.
     pub const ALL: [Self; 6] = [Self::Query, Self::Key, Self::Value, Self::AttentionOutput, Self::Up, Self::Down];
 
+    /// Its name on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Key => "key",
+            Self::Value => "value",
+            Self::AttentionOutput => "attention-output",
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
+
     /// The target whose product has this weight.
     pub(crate) fn of(role: Role) -> Option<Self> {
         match role {

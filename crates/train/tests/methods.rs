@@ -1,5 +1,5 @@
 //! Ten steps of each method against PyTorch and `peft`, adapters both ways, and what each method leaves alone.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests that also report their figures")]
 
 #[path = "../../engine/tests/common/mod.rs"]
 mod common;

@@ -1,5 +1,5 @@
 //! Every step of the graph and every gradient against PyTorch and `transformers`, for every architecture.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests that also report their figures")]
 
 #[path = "../../engine/tests/common/mod.rs"]
 mod common;

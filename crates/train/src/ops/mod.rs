@@ -12,7 +12,7 @@ mod slices;
 
 pub(crate) use attention::{Attention, PositionColumns};
 pub(crate) use linear::Linear;
-pub(crate) use lines::{FirstTokens, MeanTokens, Neighbours};
+pub(crate) use lines::{Neighbours, Pool};
 pub(crate) use lora::LoraLinear;
 pub(crate) use loss::CrossEntropy;
 pub(crate) use norm::{AddNorm, Dropped, Norm};

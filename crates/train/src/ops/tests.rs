@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 use super::*;
+use attackline_model::Pooling;
 use candle_core::{Device, Result, Tensor, Var};
 use std::sync::Arc;
 
@@ -56,8 +57,9 @@ fn every_block_has_the_gradient_of_what_it_computes() {
     check("gelu", &[wave(rows, 8, 0.31)], |v| v[0].apply_op1(Gelu));
     check("tanh", &[wave(rows, 8, 0.31)], |v| v[0].apply_op1(Tanh));
     check("dropout", &[wave(rows, 8, 0.31)], |v| v[0].apply_op1(Dropout(dropped)));
-    check("first tokens", &[wave(rows, 8, 0.31)], |v| v[0].apply_op1(FirstTokens { offsets: offsets.clone() }));
-    check("mean tokens", &[wave(rows, 8, 0.31)], |v| v[0].apply_op1(MeanTokens { offsets: offsets.clone() }));
+    for pooling in [Pooling::First, Pooling::Mean] {
+        check("pool", &[wave(rows, 8, 0.31)], |v| v[0].apply_op1(Pool { offsets: offsets.clone(), pooling }));
+    }
     check("neighbours", &[wave(rows, 8, 0.31)], |v| v[0].apply_op1(Neighbours { offsets: offsets.clone(), kernel: 3 }));
     check("linear without bias, first outputs", &[wave(rows, 6, 0.3), wave(9, 6, 0.7)], |v| {
         v[0].apply_op2(&v[1], Linear { weight_trainable: trainable, bias_trainable: false, outputs: 5 })

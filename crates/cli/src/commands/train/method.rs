@@ -19,9 +19,9 @@ pub struct MethodArgs {
     /// Dropout before LoRA's additions
     #[arg(long, value_name = "SHARE", default_value_t = Lora::default().dropout)]
     lora_dropout: f32,
-    /// Products that LoRA adds to, divided by commas
-    #[arg(long, value_name = "LIST", value_delimiter = ',', default_values_t = [Product::Query, Product::Value])]
-    lora_targets: Vec<Product>,
+    /// Products of each layer that LoRA adds to, divided by commas: query, key, value, attention-output, up, down or all
+    #[arg(long, value_name = "LIST", default_value = "query,value", value_parser = targets)]
+    lora_targets: Targets,
     /// Multiply by alpha over the root of the rank (rsLoRA)
     #[arg(long)]
     rslora: bool,
@@ -83,44 +83,24 @@ pub enum Kind {
     Head,
 }
 
-/// A product's name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Product {
-    /// To queries
-    Query,
-    /// To keys
-    Key,
-    /// To values
-    Value,
-    /// After attention
-    AttentionOutput,
-    /// Into the feed-forward block
-    Up,
-    /// Out of it
-    Down,
-    /// All of them
-    All,
-}
-
-impl std::fmt::Display for Product {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.to_possible_value().as_ref().map_or("", |value| value.get_name()))
-    }
-}
-
-impl Product {
-    fn targets(self) -> Vec<Target> {
-        match self {
-            Self::Query => vec![Target::Query],
-            Self::Key => vec![Target::Key],
-            Self::Value => vec![Target::Value],
-            Self::AttentionOutput => vec![Target::AttentionOutput],
-            Self::Up => vec![Target::Up],
-            Self::Down => vec![Target::Down],
-            Self::All => Target::ALL.to_vec(),
+/// The targets of a list of names, each once and in the order of a layer; `all` names every one.
+fn targets(text: &str) -> Result<Targets, String> {
+    let mut found = Vec::new();
+    for name in text.split(',').map(str::trim) {
+        match Target::ALL.iter().find(|target| target.name() == name) {
+            Some(target) => found.push(*target),
+            None if name == "all" => found.extend(Target::ALL),
+            None => return Err(format!("{name:?} is none of all, {}", Target::ALL.map(Target::name).join(", "))),
         }
     }
+    found.sort_unstable();
+    found.dedup();
+    Ok(Targets(found))
 }
+
+/// What LoRA adds to.
+#[derive(Debug, Clone)]
+struct Targets(Vec<Target>);
 
 impl MethodArgs {
     /// The choice, checked.
@@ -133,9 +113,7 @@ impl MethodArgs {
             Kind::Head => Method::Head,
             Kind::Bitfit => Method::BitFit { norms: !self.keep_norms },
             Kind::Lora => {
-                let mut targets: Vec<Target> = self.lora_targets.iter().flat_map(|product| product.targets()).collect();
-                targets.sort_unstable();
-                targets.dedup();
+                let targets = self.lora_targets.0.clone();
                 let (rank, alpha, dropout) = (self.lora_rank, self.lora_alpha, self.lora_dropout);
                 Method::Lora(Lora { rank, alpha, dropout, rank_stabilised: self.rslora, targets })
             }
