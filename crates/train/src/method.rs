@@ -111,7 +111,7 @@ impl Default for Selection {
 }
 
 impl Selection {
-    /// Nothing is trained.
+    /// Whether the weight is not among the frozen layers.
     pub(crate) fn reaches(&self, role: Role) -> bool {
         let frozen = match role.layer() {
             Some(layer) => layer < self.frozen_layers,

@@ -58,8 +58,7 @@ pub struct Relative<'a> {
 
 /// The rows of one line's distances.
 pub(super) struct Band<'a> {
-    /// Places in the reversed band by the distance key minus query, rising, from `1 - length` to `length - 1`: all places where each
-    /// distance has its own row.
+    /// Rows of the table by the distance query minus key, from `1 - length` to `length - 1`.
     rows: &'a [u32],
     /// The band's last row in the table.
     last: u32,
