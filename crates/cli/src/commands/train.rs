@@ -2,6 +2,7 @@
 
 mod data;
 mod dry_run;
+mod find_rate;
 mod method;
 pub mod preset;
 mod progress;
@@ -90,6 +91,9 @@ pub struct Args {
     /// Go on from the checkpoint
     #[arg(long, requires = "checkpoint_dir")]
     resume: bool,
+    /// Raise the learning rate over a hundred steps, say where the loss falls fastest and where it runs away, and stop
+    #[arg(long, conflicts_with = "dry_run")]
+    find_learning_rate: bool,
     /// Say what would be trained, and about how much memory and time it would take, and stop
     #[arg(long)]
     dry_run: bool,
@@ -110,6 +114,9 @@ pub fn run(args: Args) -> Result<Status> {
     settings.class_weights = args.method.class_weights(&data.train, labels.len());
     settings.check(labels.len())?;
     say(format_args!("{} rows to train on, {} to validate with, labels {}", data.train.len(), data.validation.len(), rows.labels.join(", ")));
+    if args.find_learning_rate {
+        return find_rate::report(&base, &labels, &data, &settings);
+    }
     if args.dry_run {
         return dry_run::report(&base, &labels, &data, &settings);
     }
