@@ -85,6 +85,20 @@ impl<T: Observer + ?Sized> Observer for &mut T {
     }
 }
 
+impl<A: Observer> Observer for Option<A> {
+    fn step(&mut self, report: &StepReport) {
+        if let Some(observer) = self {
+            observer.step(report);
+        }
+    }
+
+    fn epoch(&mut self, report: &EpochReport) {
+        if let Some(observer) = self {
+            observer.epoch(report);
+        }
+    }
+}
+
 /// Writes every report as a line of NDJSON, `{"kind":"step",…}` or `{"kind":"epoch",…}`. It appends, so that a resumed run
 /// goes on in the same file.
 #[derive(Debug)]
