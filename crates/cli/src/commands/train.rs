@@ -1,5 +1,6 @@
 //! `attackline train`.
 
+mod card;
 mod data;
 mod dry_run;
 mod find_rate;
@@ -14,7 +15,9 @@ use anyhow::{Context, Result, bail};
 use attackline_engine::Engine;
 use attackline_evaluate::fit_temperature;
 use attackline_model::{Labels, ModelFolder, Settings, TokenBatch, TrainingSummary};
-use attackline_train::{Example, FrozenType, Method, Outcome, TrainError, TrainSettings, Trainer, TrainingData, encode, write_adapter};
+use attackline_train::{
+    Curves, Example, FrozenType, Method, MetricsFile, Outcome, TensorBoard, TrainError, TrainSettings, Trainer, TrainingData, encode, write_adapter,
+};
 use method::{Kept, MethodArgs};
 use std::path::PathBuf;
 
@@ -88,6 +91,12 @@ pub struct Args {
     /// Save a checkpoint every so many steps too
     #[arg(long, value_name = "STEPS", requires = "checkpoint_dir", default_value_t = 0, hide_default_value = true)]
     checkpoint_every: u64,
+    /// Write every step and epoch to this file, one JSON object a line; a run that goes on adds to it
+    #[arg(long, value_name = "FILE")]
+    metrics: Option<PathBuf>,
+    /// Write TensorBoard event files to this folder
+    #[arg(long, value_name = "DIR")]
+    tensorboard: Option<PathBuf>,
     /// Go on from the checkpoint
     #[arg(long, requires = "checkpoint_dir")]
     resume: bool,
@@ -120,8 +129,10 @@ pub fn run(args: Args) -> Result<Status> {
     if args.dry_run {
         return dry_run::report(&base, &labels, &data, &settings);
     }
-    let outcome = train(&args, &base, &labels, &data, &settings)?;
-    let folder = package(&args, &base, labels, &rows, &data, &settings, &outcome)?;
+    let (outcome, curves) = train(&args, &base, &labels, &data, &settings)?;
+    let mut folder = package(&args, &base, labels, &rows, &data, &settings, &outcome)?;
+    folder.files.insert("training.svg".into(), curves.svg(&folder.settings.name).into_bytes());
+    folder.files.insert("README.md".into(), card::card(&folder, &rows, &args.base).into_bytes());
     write(&args, &base, &folder, &settings, &outcome)?;
     say(format_args!("{}: the weights of epoch {}, temperature {:.3}", args.output.display(), outcome.best_epoch, folder.settings.temperature));
     Ok(Status::Done)
@@ -193,29 +204,39 @@ fn settings(args: &Args) -> Result<TrainSettings> {
     })
 }
 
-fn train(args: &Args, base: &ModelFolder, labels: &Labels, data: &TrainingData, settings: &TrainSettings) -> Result<Outcome> {
+fn train(args: &Args, base: &ModelFolder, labels: &Labels, data: &TrainingData, settings: &TrainSettings) -> Result<(Outcome, Curves)> {
     let mut trainer = Trainer::new(base, labels, data, settings.clone())?;
     let (trained, all) = trainer.counts();
     say(format_args!("{}: {trained} of {all} numbers are trained ({:.2} %)", args.method.name(), 100.0 * trained as f64 / all as f64));
-    if let Some(folder) = &args.checkpoint_dir {
-        let step = trainer.checkpoints_in(folder)?;
-        if step > 0 {
-            say(format_args!("going on after step {step} of {}", trainer.total_steps()));
-        }
+    let resumed = args.checkpoint_dir.as_ref().map_or(Ok(0), |folder| trainer.checkpoints_in(folder))?;
+    if resumed > 0 {
+        say(format_args!("going on after step {resumed} of {}", trainer.total_steps()));
     }
     let cancel = interrupt::flag();
+    let mut curves = Curves::default();
+    if let Some(path) = &args.metrics {
+        curves.read_steps(path, resumed)?;
+    }
+    let mut metrics = args.metrics.as_deref().map(MetricsFile::append).transpose()?;
+    let mut events = args.tensorboard.as_deref().map(TensorBoard::append).transpose()?;
     let mut progress = progress::Progress::new(trainer.total_steps());
-    let outcome = trainer.run(&mut progress, &cancel);
+    let outcome = trainer.run(&mut ((&mut progress, &mut curves), (metrics.as_mut(), events.as_mut())), &cancel);
     progress.finish();
-    outcome.map_err(|error| match (error, &args.checkpoint_dir) {
-        (TrainError::Interrupted { step }, Some(_)) => {
-            Interrupted(format!("interrupted after step {step}; the state is saved, --resume goes on from it")).into()
+    metrics.map(MetricsFile::finish).transpose()?;
+    events.map(TensorBoard::finish).transpose()?;
+    let outcome = outcome.map_err(|error| -> anyhow::Error {
+        match (error, &args.checkpoint_dir) {
+            (TrainError::Interrupted { step }, Some(_)) => {
+                Interrupted(format!("interrupted after step {step}; the state is saved, --resume goes on from it")).into()
+            }
+            (TrainError::Interrupted { step }, None) => {
+                Interrupted(format!("interrupted after step {step}; nothing was saved (--checkpoint-dir DIR keeps the state)")).into()
+            }
+            (error, _) => error.into(),
         }
-        (TrainError::Interrupted { step }, None) => {
-            Interrupted(format!("interrupted after step {step}; nothing was saved (--checkpoint-dir DIR keeps the state)")).into()
-        }
-        (error, _) => error.into(),
-    })
+    })?;
+    curves.set_epochs(&outcome.epochs);
+    Ok((outcome, curves))
 }
 
 /// The model folder: the best weights, calibrated on the validation rows, with what they were made from.
