@@ -240,8 +240,7 @@ mod tests {
 
     #[test]
     fn values_stand_at_their_height() {
-        let mut curves = Curves::default();
-        curves.steps = (1..=100).map(|step| (step, 2.0)).collect();
+        let mut curves = Curves { steps: (1..=100).map(|step| (step, 2.0)).collect(), ..Curves::default() };
         curves.set_epochs(&[epoch(1, 50, 1.0, 0.5), epoch(2, 100, 0.5, 1.0)]);
         let svg = curves.svg("a <b> & \"c\"");
         // The loss reaches from 0 at 250 to 2 at 60, F1 from 0.5 at 420 to 1 at 300; step 50 of 100 is in the middle.
@@ -256,8 +255,8 @@ mod tests {
     #[test]
     fn odd_runs_still_make_a_picture() {
         assert!(Curves::default().svg("").ends_with("</svg>\n"));
-        let mut curves = Curves::default();
-        curves.steps = (1..=100_000).map(|step| (step, if step == 7 { f64::NAN } else { 1.0 / step as f64 })).collect();
+        let loss = |step| if step == 7 { f64::NAN } else { 1.0 / step as f64 };
+        let curves = Curves { steps: (1..=100_000).map(|step| (step, loss(step))).collect(), ..Curves::default() };
         let svg = curves.svg("long");
         assert!(svg.len() < 20_000 && !svg.contains("NaN"), "{}", svg.len());
     }

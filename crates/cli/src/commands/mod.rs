@@ -34,7 +34,7 @@ pub struct Cli {
 enum Command {
     Classify(classify::Args),
     Generate(generate::Args),
-    Train(train::Args),
+    Train(Box<train::Args>),
     Evaluate(evaluate::Args),
     Model(model::Args),
 }
@@ -49,7 +49,7 @@ pub fn run(cli: Cli) -> Result<Status> {
     match cli.command {
         Command::Classify(args) => classify::run(args),
         Command::Generate(args) => generate::run(&args),
-        Command::Train(args) => train::run(args),
+        Command::Train(args) => train::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Model(args) => model::run(&args),
     }

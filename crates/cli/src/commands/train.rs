@@ -112,9 +112,9 @@ pub struct Args {
 }
 
 /// Runs the command.
-pub fn run(args: Args) -> Result<Status> {
-    check_folders(&args)?;
-    let mut settings = settings(&args)?;
+pub fn run(args: &Args) -> Result<Status> {
+    check_folders(args)?;
+    let mut settings = settings(args)?;
     let base = models::folder(Some(&args.base))?;
     let rows = data::load(&args.data, &args.labels, args.benign_limit, args.seed)?;
     let labels = Labels::new(rows.labels.clone()).with_context(|| "the data name too few labels")?;
@@ -129,11 +129,11 @@ pub fn run(args: Args) -> Result<Status> {
     if args.dry_run {
         return dry_run::report(&base, &labels, &data, &settings);
     }
-    let (outcome, curves) = train(&args, &base, &labels, &data, &settings)?;
-    let mut folder = package(&args, &base, labels, &rows, &data, &settings, &outcome)?;
+    let (outcome, curves) = train(args, &base, &labels, &data, &settings)?;
+    let mut folder = package(args, &base, labels, &rows, &data, &settings, &outcome)?;
     folder.files.insert("training.svg".into(), curves.svg(&folder.settings.name).into_bytes());
     folder.files.insert("README.md".into(), card::card(&folder, &rows, &args.base).into_bytes());
-    write(&args, &base, &folder, &settings, &outcome)?;
+    write(args, &base, &folder, &settings, &outcome)?;
     say(format_args!("{}: the weights of epoch {}, temperature {:.3}", args.output.display(), outcome.best_epoch, folder.settings.temperature));
     Ok(Status::Done)
 }
