@@ -6,9 +6,11 @@
 //! © The MITRE Corporation. ATT&CK data is reproduced and distributed with the permission of The MITRE Corporation; see
 //! [`ATTRIBUTION`].
 
+mod suggest;
 mod table;
 mod technique;
 
+pub use suggest::suggest;
 pub use table::{technique, techniques};
 pub use technique::Technique;
 

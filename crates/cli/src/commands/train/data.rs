@@ -51,12 +51,16 @@ pub fn load(paths: &[PathBuf], wanted: &[String], benign_limit: Option<usize>, s
     split(&mut rows, seed);
     let present: BTreeSet<&str> = rows.train.iter().map(|(_, label)| label.as_str()).collect();
     if let Some(label) = wanted.iter().find(|label| !present.contains(label.as_str())) {
-        bail!("no training row has the label {label}; the data have {}", present.into_iter().collect::<Vec<_>>().join(", "));
+        bail!("no training row has the label {label}{}; the data have {}", hint(label), present.into_iter().collect::<Vec<_>>().join(", "));
     }
     let techniques = present.iter().filter(|label| **label != BENIGN);
     rows.labels = present.get(BENIGN).into_iter().chain(techniques).map(|label| (*label).to_owned()).collect();
     if let Some(label) = rows.labels.iter().find(|label| *label != BENIGN && attackline_catalog::technique(label).is_none()) {
-        bail!("the label {label} is no technique of ATT&CK {}; leave it out with --labels, or rename it", attackline_catalog::ATTACK_VERSION);
+        bail!(
+            "the label {label} is no technique of ATT&CK {}{}; leave it out with --labels, or rename it",
+            attackline_catalog::ATTACK_VERSION,
+            hint(label)
+        );
     }
     let known = rows.validation.len();
     rows.validation.retain(|(_, label)| rows.labels.contains(label));
@@ -97,6 +101,14 @@ fn rows_of(file: &Path) -> Result<Vec<Row>> {
 
 fn hash(file: &Path) -> Result<String> {
     Ok(Sha256::digest(fs_err::read(file)?).iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// What an unknown label may have meant.
+fn hint(label: &str) -> String {
+    if label.eq_ignore_ascii_case(BENIGN) && label != BENIGN {
+        return format!(" (did you mean {BENIGN}?)");
+    }
+    attackline_catalog::suggest(label).map_or_else(String::new, |meant| format!(" (did you mean {}, {}?)", meant.id, meant.full_name()))
 }
 
 #[cfg(test)]
