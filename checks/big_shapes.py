@@ -20,6 +20,10 @@ import subprocess
 import sys
 import time
 
+COLUMNS = [
+    "shape", "folder", "f32 weights", "transformers, one line", "its peak", "attackline, one line", "all lines", "peak", "peak / weights",
+    "largest difference", "other labels", "export", "well",
+]
 SHAPES = ["deberta-v3-base", "roberta-base", "all-MiniLM-L6-v2"]
 HELPER = pathlib.Path(__file__).with_name("with_transformers.py")
 # `classify` writes probabilities with four decimals.
@@ -41,8 +45,9 @@ class Ran:
         child.returncode = os.waitstatus_to_exitcode(status)
         self.seconds = time.perf_counter() - started
         self.megabytes = usage.ru_maxrss * 1024 / 1e6
-        if child.returncode:
-            raise RuntimeError(f"status {child.returncode}: {' '.join(map(str, arguments))}")
+        if child.returncode:  # what it said is on standard error above the table
+            name = pathlib.Path(arguments[1 if arguments[0] == sys.executable else 0]).name
+            raise RuntimeError(f"{name} ended with status {child.returncode}")
 
 
 def transformers_answers(folder, lines, out, *tokenizer_class):
@@ -131,8 +136,8 @@ def check(arguments, shape):
             raise RuntimeError(f"transformers misses {answers['missing']}")
         row = {
             "shape": shape, "folder": kind, "f32 weights": f"{answers['parameters'] * 4 / 1e6:.0f} MB",
-            "transformers: one line": f"{python_one.seconds:.1f} s ({answers['load_seconds']:.1f} s loading)",
-            "peak memory": f"{python_one.megabytes:.0f} MB",
+            "transformers, one line": f"{python_one.seconds:.1f} s ({answers['load_seconds']:.1f} s loading)",
+            "its peak": f"{python_one.megabytes:.0f} MB",
         }
         try:
             all_lines, one_line = classify(arguments, folder, rows), classify(arguments, folder, one)
@@ -142,9 +147,9 @@ def check(arguments, shape):
             lean = ratio <= MEMORY or max(all_lines.megabytes, one_line.megabytes) <= answers["parameters"] * 4 / 1e6 + PROGRAM
             sound = worst <= TOLERANCE and not others and lean and exports
             row |= {
-                "attackline: one line": f"{one_line.seconds:.2f} s", f"{len(lines)} lines": f"{all_lines.seconds:.2f} s",
-                "peak memory ": f"{max(all_lines.megabytes, one_line.megabytes):.0f} MB",
-                "times the weights": f"{ratio:.2f}", "largest difference": f"{worst:.1e}", "other labels": str(others),
+                "attackline, one line": f"{one_line.seconds:.2f} s", "all lines": f"{all_lines.seconds:.2f} s",
+                "peak": f"{max(all_lines.megabytes, one_line.megabytes):.0f} MB",
+                "peak / weights": f"{ratio:.2f}", "largest difference": f"{worst:.1e}", "other labels": str(others),
                 "export": exported, "well": "yes" if sound else "NO",
             }
             well &= sound
@@ -156,11 +161,10 @@ def check(arguments, shape):
 
 
 def print_table(table):
-    columns = list(dict.fromkeys(key for row in table for key in row))
-    print(f"| {' | '.join(column.strip() for column in columns)} |")
-    print(f"|{' --- |' * len(columns)}")
+    print(f"| {' | '.join(COLUMNS)} |")
+    print(f"|{' --- |' * len(COLUMNS)}")
     for row in table:
-        print(f"| {' | '.join(row.get(column, '') for column in columns)} |")
+        print(f"| {' | '.join(row.get(column, '') for column in COLUMNS)} |")
 
 
 def main():
