@@ -28,7 +28,7 @@ impl Pass<'_> {
     pub(crate) fn logits(mut self) -> Vec<f32> {
         let mut hidden = self.embed();
         (self.seen)(Step::Embeddings, &hidden);
-        let convolved = self.weights.convolution.as_ref().map(|_| self.convolve(&hidden));
+        let convolved = self.convolve(&hidden);
         let mut scratch = Scratch::default();
         let last = self.weights.layers.len() - 1;
         for (index, layer) in self.weights.layers.iter().enumerate() {
@@ -107,12 +107,12 @@ impl Pass<'_> {
         self.norm(hidden, &layer.output_norm);
     }
 
-    /// The convolution over each line's tokens, nothing standing beyond its ends: `[tokens, hidden]`.
-    fn convolve(&self, hidden: &[f32]) -> Vec<f32> {
-        let (Some(convolution), Some(weights)) = (self.spec.convolution, &self.weights.convolution) else { return Vec::new() };
+    /// The convolution over each line's tokens, nothing standing beyond its ends: `[tokens, hidden]`. `None` where the model has none.
+    fn convolve(&self, hidden: &[f32]) -> Option<Vec<f32>> {
+        let (convolution, weights) = self.spec.convolution.zip(self.weights.convolution.as_ref())?;
         let mut out = product(&weights.product, &neighbours(hidden, self.batch.offsets(), convolution.kernel));
         activate(convolution.activation, &mut out);
-        out
+        Some(out)
     }
 
     fn pool(&self, hidden: Vec<f32>) -> Vec<f32> {

@@ -1,5 +1,5 @@
 use crate::{encoder::Pass, weights::EncoderWeights};
-use attackline_kernels::softmax;
+use attackline_kernels::probabilities;
 use attackline_model::{Classifier, Encoded, EncoderSpec, Labels, ModelError, ModelFolder, Prediction, Settings, Step, TextTokenizer, TokenBatch};
 
 /// Why a folder can't be served.
@@ -62,11 +62,7 @@ impl Classifier for Engine {
     }
 
     fn classify(&self, batch: &TokenBatch) -> Vec<Prediction> {
-        let predict = |logits: &[f32]| {
-            let mut scores: Vec<f32> = logits.iter().map(|logit| logit / self.settings.temperature).collect();
-            softmax(&mut scores);
-            Prediction { scores }
-        };
+        let predict = |logits: &[f32]| Prediction { scores: probabilities(logits, self.settings.temperature) };
         self.logits(batch).chunks_exact(self.labels.len()).map(predict).collect()
     }
 

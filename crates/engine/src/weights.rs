@@ -51,8 +51,7 @@ struct Source<'a> {
 
 impl Source<'_> {
     fn tensor(&self, role: Role) -> Result<Tensor, ModelError> {
-        let entry = self.layout.entry(role).ok_or_else(|| ModelError::damaged("config.json", format!("the architecture has no {role:?}")))?;
-        self.folder.weights.tensor(&entry.name)
+        self.folder.weights.tensor(&self.layout.require(role)?.name)
     }
 
     fn data(&self, role: Role) -> Result<Vec<f32>, ModelError> {
@@ -151,7 +150,7 @@ impl EncoderWeights {
     pub fn new(folder: &ModelFolder, labels: usize, longest: usize) -> Result<Self, ModelError> {
         let spec = &folder.spec;
         let source = Source { folder, spec, layout: WeightLayout::new(spec, labels) };
-        let relative = spec.relative.as_ref().filter(|relative| relative.is_used());
+        let relative = spec.used_relative();
         let rows = relative.map(|relative| source.relative_rows(relative, longest)).transpose()?;
         let relative_rows = relative.zip(rows.as_deref());
         let projection = source.layout.entry(Role::EmbeddingProjection).map(|_| source.tensor(Role::EmbeddingProjection)).transpose()?;

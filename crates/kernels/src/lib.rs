@@ -30,5 +30,5 @@ pub use layer_norm::{layer_norm, layer_norm_backward};
 pub use matmul::{Transposed, matmul};
 pub use neighbours::{neighbours, neighbours_backward};
 pub use packed::PackedMatrix;
-pub use softmax::softmax;
+pub use softmax::{probabilities, softmax};
 pub use tanh::{tanh, tanh_backward};

@@ -9,6 +9,13 @@ pub fn softmax(row: &mut [f32]) {
     softmax_on(Isa::detect(), row);
 }
 
+/// The probabilities of a row of logits at a temperature (temperature scaling, Guo et al. 2017).
+pub fn probabilities(logits: &[f32], temperature: f32) -> Vec<f32> {
+    let mut scores: Vec<f32> = logits.iter().map(|logit| logit / temperature).collect();
+    softmax(&mut scores);
+    scores
+}
+
 multiversion! {
     fn softmax_on(row: &mut [f32]) = softmax_body;
 }

@@ -1,6 +1,6 @@
 //! The small files that Python `transformers` wants beside the weights, where a folder hasn't got them.
 
-use crate::{ModelError, ModelFolder, ModelType, Pooling};
+use crate::{ModelError, ModelFolder, ModelType, Pooling, TextTokenizer};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -27,10 +27,11 @@ impl ModelFolder {
             }
         }
         folder.files.insert("config.json".into(), pretty(&config));
-        let special = self.special_tokens()?;
+        let tokenizer = self.tokenizer(None)?;
+        let special = self.special_tokens(&tokenizer);
         if !folder.files.contains_key(TOKENIZER_CONFIG) {
             let class = match self.spec.model_type {
-                ModelType::DebertaV2 if self.tokenizer(None)?.is_unigram() => "DebertaV2TokenizerFast",
+                ModelType::DebertaV2 if tokenizer.is_unigram() => "DebertaV2TokenizerFast",
                 // Whatever kind tokenizer.json is, this class takes it as it is.
                 _ => "PreTrainedTokenizerFast",
             };
@@ -44,8 +45,7 @@ impl ModelFolder {
     }
 
     /// The special tokens by the names that `transformers` gives them.
-    fn special_tokens(&self) -> Result<Map<String, Value>, ModelError> {
-        let tokenizer = self.tokenizer(None)?;
+    fn special_tokens(&self, tokenizer: &TextTokenizer) -> Map<String, Value> {
         let (first, last) = tokenizer.special_ids();
         let padding = self.config["pad_token_id"].as_u64().unwrap_or(if self.spec.model_type == ModelType::Roberta { 1 } else { 0 });
         let mut tokens = Map::new();
@@ -63,7 +63,7 @@ impl ModelFolder {
             name("bos_token", first.and_then(|id| tokenizer.token(id)));
             name("eos_token", last.and_then(|id| tokenizer.token(id)));
         }
-        Ok(tokens)
+        tokens
     }
 }
 

@@ -190,6 +190,11 @@ impl WeightLayout {
         self.places.get(&role).map(|&place| &self.entries[place])
     }
 
+    /// The entry of a role that the architecture must have.
+    pub fn require(&self, role: Role) -> Result<&WeightEntry, ModelError> {
+        self.entry(role).ok_or_else(|| ModelError::damaged("config.json", format!("the architecture has no {role:?}")))
+    }
+
     /// Gives the checkpoint's tensors the names of this layout: with or without the model's prefix, under the `module.` of a
     /// distributed run, and with the old `gamma`/`beta` names of norms. Names that the architecture doesn't know stay as they are.
     pub fn normalise(&self, checkpoint: Checkpoint) -> Checkpoint {

@@ -56,7 +56,7 @@ fn floats(data: &[u8]) -> Vec<f32> {
 pub(crate) fn save(folder: &Path, state: &State, parameters: &Parameters, best: &TensorMap) -> Result<(), TrainError> {
     let mut entries: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = Vec::new();
     let mut add = |name: String, shape: &[usize], data: &[f32]| entries.push((name, Dtype::F32, shape.to_vec(), bytes(data)));
-    for (index, parameter) in parameters.list.iter().enumerate().filter(|(_, parameter)| parameter.trainable) {
+    for (index, parameter) in parameters.list.iter().enumerate().filter(|(_, parameter)| parameter.trainable()) {
         let shape = [parameter.first.len()];
         add(format!("weights/{index}"), &shape, &read(parameter.variable.as_tensor())?[parameter.trained.clone()]);
         add(format!("first/{index}"), &shape, &parameter.first);
@@ -110,7 +110,7 @@ pub(crate) fn load(folder: &Path, fingerprint: &str, parameters: &mut Parameters
         _ => Err(damaged(&path, format!("tensor {name} is missing or has another size"))),
     };
     let values = |name: String, len: usize| raw(name, len).map(|data| floats(&data));
-    for (index, parameter) in parameters.list.iter_mut().enumerate().filter(|(_, parameter)| parameter.trainable) {
+    for (index, parameter) in parameters.list.iter_mut().enumerate().filter(|(_, parameter)| parameter.trainable()) {
         let (len, trained) = (parameter.first.len(), parameter.trained.clone());
         let weights = values(format!("weights/{index}"), len)?;
         updated(&parameter.variable, |own| own[trained].copy_from_slice(&weights))?;

@@ -6,7 +6,7 @@ use crate::{
     lines::Lines,
     parameters::{Parameters, Placement},
 };
-use attackline_kernels::softmax;
+use attackline_kernels::probabilities;
 use attackline_model::{Classifier, Encoded, EncoderSpec, Labels, ModelError, ModelFolder, Prediction, Settings, TextTokenizer, TokenBatch};
 use candle_core::{DType, Tensor};
 
@@ -41,8 +41,7 @@ impl GraphClassifier {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        let relative = self.spec.relative.as_ref().filter(|relative| relative.is_used());
-        let lines = Lines::new(batch.offsets(), relative);
+        let lines = Lines::new(batch.offsets(), self.spec.used_relative());
         let sources = self.parameters.embeddings.sources(batch.ids(), batch.offsets());
         let embedded = Tensor::from_vec(self.parameters.embeddings.gather(&sources), (batch.tokens(), self.spec.embedding), &self.placement.device)?;
         let pass = Pass { spec: &self.spec, parameters: &self.parameters, blocks: Blocks::Plain, lines: &lines, training: None, seen: &|_, _| {} };
@@ -64,11 +63,7 @@ impl Classifier for GraphClassifier {
     /// If the device fails, such as when its memory is full: there is no answer then.
     fn classify(&self, batch: &TokenBatch) -> Vec<Prediction> {
         let logits = self.logits(batch).unwrap_or_else(|error| panic!("the device failed: {error}"));
-        let predict = |logits: &[f32]| {
-            let mut scores: Vec<f32> = logits.iter().map(|logit| logit / self.settings.temperature).collect();
-            softmax(&mut scores);
-            Prediction { scores }
-        };
+        let predict = |logits: &[f32]| Prediction { scores: probabilities(logits, self.settings.temperature) };
         logits.chunks_exact(self.labels.len()).map(predict).collect()
     }
 

@@ -1,6 +1,6 @@
 use crate::TrainError;
 use attackline_kernels::{AdamW, adamw};
-use attackline_model::{Checkpoint, EncoderSpec, ModelError, Role, Tensor, TensorMap, WeightLayout};
+use attackline_model::{Checkpoint, EncoderSpec, Role, Tensor, TensorMap, WeightLayout};
 use half::bf16;
 use rayon::prelude::*;
 
@@ -32,7 +32,7 @@ pub(crate) struct RowGradients {
 
 impl Table {
     fn new(role: Role, layout: &WeightLayout, weights: &Checkpoint, trainable: bool, short: bool) -> Result<Self, TrainError> {
-        let entry = layout.entry(role).ok_or_else(|| ModelError::damaged("config.json", format!("the architecture has no {role:?}")))?;
+        let entry = layout.require(role)?;
         let mut weights = weights.tensor(&entry.name)?.data;
         let half = if short { std::mem::take(&mut weights).into_iter().map(bf16::from_f32).collect() } else { Vec::new() };
         let moments = if trainable { weights.len() } else { 0 };

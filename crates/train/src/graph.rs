@@ -128,7 +128,7 @@ impl Pass<'_> {
     }
 
     fn trainable(&self, place: usize) -> bool {
-        self.parameters.list[place].trainable
+        self.parameters.list[place].trainable()
     }
 
     fn product(&self, x: &Tensor, product: Product) -> Result<Tensor> {

@@ -22,7 +22,7 @@ impl Gradients {
         let list = parameters
             .list
             .iter()
-            .map(|parameter| parameter.trainable.then(|| find(parameter.variable.as_tensor()).and_then(Tensor::contiguous)).transpose())
+            .map(|parameter| parameter.trainable().then(|| find(parameter.variable.as_tensor()).and_then(Tensor::contiguous)).transpose())
             .collect::<Result<_, _>>()?;
         let tables = if parameters.embeddings.tables[0].trainable {
             parameters.embeddings.gradients(&read(find(embedded.as_tensor())?)?, sources)

@@ -35,15 +35,19 @@ pub(crate) struct Parameter {
     pub(crate) head: bool,
     /// Whether it is decayed.
     pub(crate) decayed: bool,
-    pub(crate) trainable: bool,
-    /// The elements that are trained: BitFit trains the bias of a norm, not its gain.
+    /// The elements that are trained, if any: BitFit trains the bias of a norm, not its gain.
     pub(crate) trained: Range<usize>,
 }
 
 impl Parameter {
+    /// Whether any of it is trained.
+    pub(crate) fn trainable(&self) -> bool {
+        !self.trained.is_empty()
+    }
+
     /// The tensor for the graph: with gradient only in training and only where trainable.
     pub(crate) fn tensor(&self, training: bool) -> GraphTensor {
-        if training && self.trainable { self.variable.as_tensor().clone() } else { self.variable.as_detached_tensor() }
+        if training && self.trainable() { self.variable.as_tensor().clone() } else { self.variable.as_detached_tensor() }
     }
 
     pub(crate) fn update(&mut self, gradient: &[f32], settings: &AdamW) -> Result<(), TrainError> {
@@ -158,7 +162,7 @@ impl Parameters {
         let mut builder = Builder { layout: &layout, weights, placement, selection, random, list: Vec::new(), adapters: Vec::new() };
         let embedding_projection = builder.optional_product(EmbeddingProjection, None)?;
         let embedding_norm = builder.add(&[EmbeddingNormGain, EmbeddingNormBias])?;
-        let relative = match spec.relative.as_ref().filter(|relative| relative.is_used()) {
+        let relative = match spec.used_relative() {
             Some(relative) => {
                 let norm = if relative.normed { Some(builder.add(&[RelativeNormGain, RelativeNormBias])?) } else { None };
                 Some(RelativePlaces { table: builder.add(&[RelativeEmbedding])?, norm })
@@ -184,7 +188,7 @@ impl Parameters {
         if self.embeddings.tables[0].trainable {
             self.embeddings.export(&mut tensors);
         }
-        for parameter in self.list.iter().filter(|parameter| parameter.trainable) {
+        for parameter in self.list.iter().filter(|parameter| parameter.trainable()) {
             parameter.divide(&read(parameter.variable.as_tensor())?, &mut tensors);
         }
         Ok(tensors)
@@ -193,7 +197,7 @@ impl Parameters {
     /// Sets tensors of the list that are trained.
     pub(crate) fn set_trained(&mut self, tensors: &TensorMap) -> Result<(), TrainError> {
         let mut left: BTreeSet<&String> = tensors.keys().collect();
-        for parameter in self.list.iter().filter(|parameter| parameter.trainable) {
+        for parameter in self.list.iter().filter(|parameter| parameter.trainable()) {
             let mut start = 0;
             for (name, shape) in &parameter.tensors {
                 let end = start + shape.iter().product::<usize>();
@@ -235,7 +239,7 @@ impl Builder<'_> {
     fn add(&mut self, roles: &[Role]) -> Result<usize, TrainError> {
         let (mut names, mut data) = (Vec::new(), Vec::new());
         for &role in roles {
-            let entry = self.layout.entry(role).ok_or_else(|| ModelError::damaged("config.json", format!("the architecture has no {role:?}")))?;
+            let entry = self.layout.require(role)?;
             data.extend(self.weights.tensor(&entry.name)?.data);
             names.push((entry.name.clone(), entry.shape.clone()));
         }
@@ -267,9 +271,8 @@ impl Builder<'_> {
         trained: Range<usize>,
     ) -> Result<usize, TrainError> {
         let moments = vec![0.0; trained.len()];
-        let trainable = !trained.is_empty();
         let variable = Var::from_tensor(&tensor)?;
-        self.list.push(Parameter { tensors, variable, first: moments.clone(), second: moments, head, decayed, trainable, trained });
+        self.list.push(Parameter { tensors, variable, first: moments.clone(), second: moments, head, decayed, trained });
         Ok(self.list.len() - 1)
     }
 
@@ -286,7 +289,7 @@ impl Builder<'_> {
         let (mut a_names, mut b_names, mut blocks, mut rows) = (Vec::new(), Vec::new(), Vec::new(), 0);
         let (mut inputs, rank) = (0, lora.rank);
         for &role in weights {
-            let entry = self.layout.entry(role).ok_or_else(|| ModelError::damaged("config.json", format!("the architecture has no {role:?}")))?;
+            let entry = self.layout.require(role)?;
             let [outputs, width] = entry.shape[..] else { continue };
             if selection.adapts(role).is_some() {
                 let module = entry.name.strip_suffix(".weight").unwrap_or(&entry.name);
@@ -298,8 +301,7 @@ impl Builder<'_> {
             inputs = width;
         }
         let bound = 1.0 / (inputs as f64).sqrt();
-        let mut uniform = || bound * (2.0 * ((self.random.next_u64() >> 11) as f64 / (1u64 << 53) as f64) - 1.0);
-        let a: Vec<f32> = (0..blocks.len() * rank * inputs).map(|_| uniform() as f32).collect();
+        let a: Vec<f32> = (0..blocks.len() * rank * inputs).map(|_| (bound * (2.0 * uniform(&mut self.random) - 1.0)) as f32).collect();
         let outputs: usize = blocks.iter().map(Range::len).sum();
         let (a_len, device) = (a.len(), &self.placement.device);
         let a = GraphTensor::from_vec(a, (blocks.len() * rank, inputs), device)?;
@@ -340,13 +342,17 @@ fn is_gain(role: Role) -> bool {
     matches!(role, Role::EmbeddingNormGain | Role::RelativeNormGain | Role::ConvolutionNormGain | Role::Layer(_, AttentionNormGain | OutputNormGain))
 }
 
+/// A number from 0 to below 1.
+fn uniform(random: &mut ChaCha8Rng) -> f64 {
+    (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
+}
+
 /// `weights` with a head for `labels` outputs: what is missing of it, and the classifier in any case, is drawn from `seed` as BERT's
 /// initialiser does, normal with deviation 0.02 and biases 0.
 pub(crate) fn with_new_head(spec: &EncoderSpec, weights: &Checkpoint, labels: usize, seed: u64) -> Checkpoint {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let mut uniform = || (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64;
     // Box-Muller; 1 - u keeps the logarithm finite.
-    let mut normal = || (-2.0 * (1.0 - uniform()).ln()).sqrt() * (std::f64::consts::TAU * uniform()).cos();
+    let mut normal = || (-2.0 * (1.0 - uniform(&mut random)).ln()).sqrt() * (std::f64::consts::TAU * uniform(&mut random)).cos();
     let mut weights = weights.clone();
     let layout = WeightLayout::new(spec, labels);
     let is_classifier = |role| matches!(role, Role::ClassifierWeight | Role::ClassifierBias);

@@ -95,8 +95,7 @@ impl Batch {
             offsets.push(ids.len());
             labels.push(rows[index].label);
         }
-        let relative = spec.relative.as_ref().filter(|relative| relative.is_used());
-        Self { sources: parameters.embeddings.sources(&ids, &offsets), lines: Lines::new(&offsets, relative), labels, tokens: ids.len() }
+        Self { sources: parameters.embeddings.sources(&ids, &offsets), lines: Lines::new(&offsets, spec.used_relative()), labels, tokens: ids.len() }
     }
 }
 

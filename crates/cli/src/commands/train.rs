@@ -263,9 +263,10 @@ fn package(
     }
     let name = args.output.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let plain = Settings { name, max_length: args.max_length.min(base.spec.longest), training: Some(summary), ..Settings::default() };
-    let raw = base.with_head(labels.clone(), plain.clone(), outcome.weights.clone())?;
-    let temperature = calibrate(&Engine::new(&raw)?, &data.validation, labels.len());
-    Ok(base.with_head(labels, Settings { temperature, ..plain }, outcome.weights.clone())?)
+    let mut folder = base.with_head(labels, plain, outcome.weights.clone())?;
+    let temperature = calibrate(&Engine::new(&folder)?, &data.validation, rows.labels.len());
+    folder.change_settings(|settings| settings.temperature = temperature);
+    Ok(folder)
 }
 
 fn described(settings: &TrainSettings) -> Vec<String> {

@@ -127,6 +127,11 @@ pub struct EncoderSpec {
 }
 
 impl EncoderSpec {
+    /// The relative positions, where some term of the attention uses them.
+    pub fn used_relative(&self) -> Option<&RelativePositions> {
+        self.relative.as_ref().filter(|relative| relative.content_to_position || relative.position_to_content)
+    }
+
     /// Width of an attention head.
     pub fn head_width(&self) -> usize {
         self.hidden / self.heads

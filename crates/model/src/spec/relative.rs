@@ -19,11 +19,6 @@ pub struct RelativePositions {
 }
 
 impl RelativePositions {
-    /// Whether any term uses the table.
-    pub fn is_used(&self) -> bool {
-        self.content_to_position || self.position_to_content
-    }
-
     /// The table's row for `distance`, the query's position minus the key's.
     pub fn row(&self, distance: isize) -> usize {
         let bucket = match self.buckets {

@@ -53,7 +53,7 @@ pub(super) fn describe(folder: &ModelFolder) -> Result<String> {
 
 fn positions(spec: &EncoderSpec) -> String {
     let absolute = spec.absolute.map(|_| "absolute".to_owned());
-    let relative = spec.relative.as_ref().filter(|relative| relative.is_used()).map(|relative| match relative.buckets {
+    let relative = spec.used_relative().map(|relative| match relative.buckets {
         Some((buckets, greatest)) => format!("relative, {buckets} buckets up to distance {greatest}"),
         None => format!("relative up to distance {}", relative.span),
     });
