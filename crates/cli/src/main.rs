@@ -9,6 +9,7 @@ mod embedded;
 mod exit;
 mod hub;
 mod interrupt;
+mod lines;
 mod models;
 mod output;
 mod pipeline;

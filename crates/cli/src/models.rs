@@ -37,16 +37,23 @@ pub enum Device {
     Metal,
 }
 
+impl Device {
+    /// The device that is meant.
+    pub fn kind(self) -> DeviceKind {
+        match self {
+            Self::Auto => DeviceKind::detect().0,
+            Self::Cpu => DeviceKind::Cpu,
+            Self::Cuda => DeviceKind::Cuda,
+            Self::Metal => DeviceKind::Metal,
+        }
+    }
+}
+
 impl ModelArgs {
     /// The model chosen, ready to answer.
     pub fn classifier(&self, verbose: bool) -> Result<Box<dyn Classifier>> {
         let folder = folder(self.model.as_deref())?;
-        let (device, reason) = match self.device {
-            Device::Auto => DeviceKind::detect(),
-            Device::Cpu => (DeviceKind::Cpu, "as asked"),
-            Device::Cuda => (DeviceKind::Cuda, "as asked"),
-            Device::Metal => (DeviceKind::Metal, "as asked"),
-        };
+        let (device, reason) = if self.device == Device::Auto { DeviceKind::detect() } else { (self.device.kind(), "as asked") };
         if verbose {
             say(format_args!("computing on {} ({reason})", device.name()));
         }

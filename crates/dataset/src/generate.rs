@@ -128,6 +128,7 @@ impl<'a> Generator<'a> {
                 return Some(Row {
                     text,
                     label: template.label.clone(),
+                    labels: Vec::new(),
                     template: template.id.clone(),
                     platform: template.platform.clone(),
                     shell: template.shell.name().into(),

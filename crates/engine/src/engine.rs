@@ -1,5 +1,5 @@
 use crate::{encoder::Pass, weights::EncoderWeights};
-use attackline_kernels::probabilities;
+use attackline_kernels::{independent_probabilities, probabilities};
 use attackline_model::{Classifier, Encoded, EncoderSpec, Labels, ModelError, ModelFolder, Prediction, Settings, Step, TextTokenizer, TokenBatch};
 
 /// Why a folder can't be served.
@@ -62,6 +62,7 @@ impl Classifier for Engine {
     }
 
     fn classify(&self, batch: &TokenBatch) -> Vec<Prediction> {
+        let probabilities = if self.labels.several() { independent_probabilities } else { probabilities };
         let predict = |logits: &[f32]| Prediction { scores: probabilities(logits, self.settings.temperature) };
         self.logits(batch).chunks_exact(self.labels.len()).map(predict).collect()
     }

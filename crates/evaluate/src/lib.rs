@@ -3,10 +3,12 @@
 
 mod rate;
 mod report;
+mod several;
 mod temperature;
 mod thresholds;
 
 pub use rate::{Rate, false_positive_rate};
 pub use report::{Averages, ClassFigures, Report};
-pub use temperature::fit_temperature;
+pub use several::SeveralReport;
+pub use temperature::{fit_independent_temperature, fit_temperature};
 pub use thresholds::{OperatingPoint, Reached, threshold_table};

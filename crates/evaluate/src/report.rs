@@ -60,7 +60,7 @@ impl Report {
     }
 
     fn from_matrix(labels: &[String], matrix: Vec<Vec<u64>>) -> Self {
-        let classes: Vec<ClassFigures> = labels.iter().enumerate().map(|(index, label)| class_figures(label, index, &matrix)).collect();
+        let classes: Vec<ClassFigures> = labels.iter().enumerate().map(|(index, label)| ClassFigures::from_matrix(label, index, &matrix)).collect();
         let total: u64 = classes.iter().map(|class| class.support).sum();
         let right: u64 = (0..labels.len()).map(|index| matrix[index][index]).sum();
         let macro_average = average(&classes, |_| 1.0);
@@ -86,24 +86,23 @@ impl Report {
     }
 }
 
-fn ratio(part: u64, whole: u64) -> f64 {
+pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 
-fn class_figures(label: &str, index: usize, matrix: &[Vec<u64>]) -> ClassFigures {
-    let hits = matrix[index][index];
-    let support: u64 = matrix[index].iter().sum();
-    let predicted: u64 = matrix.iter().map(|row| row[index]).sum();
-    ClassFigures {
-        label: label.to_owned(),
-        precision: ratio(hits, predicted),
-        recall: ratio(hits, support),
-        f1: ratio(2 * hits, support + predicted),
-        support,
+impl ClassFigures {
+    /// Of a label that `predicted` rows were said to have and `support` rows have, `hits` of them the same.
+    pub(crate) fn from_counts(label: &str, hits: u64, predicted: u64, support: u64) -> Self {
+        let (precision, recall, f1) = (ratio(hits, predicted), ratio(hits, support), ratio(2 * hits, support + predicted));
+        Self { label: label.to_owned(), precision, recall, f1, support }
+    }
+
+    fn from_matrix(label: &str, index: usize, matrix: &[Vec<u64>]) -> Self {
+        Self::from_counts(label, matrix[index][index], matrix.iter().map(|row| row[index]).sum(), matrix[index].iter().sum())
     }
 }
 
-fn average(classes: &[ClassFigures], weight: impl Fn(&ClassFigures) -> f64) -> Averages {
+pub(crate) fn average(classes: &[ClassFigures], weight: impl Fn(&ClassFigures) -> f64) -> Averages {
     let all: f64 = classes.iter().map(&weight).sum();
     let mean = |value: fn(&ClassFigures) -> f64| {
         if all == 0.0 { 0.0 } else { classes.iter().map(|class| value(class) * weight(class)).sum::<f64>() / all }
@@ -113,16 +112,29 @@ fn average(classes: &[ClassFigures], weight: impl Fn(&ClassFigures) -> f64) -> A
 
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let widest = self.classes.iter().map(|class| class.label.chars().count()).max().unwrap_or(0);
-        let width = widest.max("weighted avg".len());
-        writeln!(out, "{:>width$}  {:>9} {:>9} {:>9} {:>9}\n", "", "precision", "recall", "f1-score", "support")?;
-        for class in &self.classes {
-            writeln!(out, "{:>width$}  {:>9.4} {:>9.4} {:>9.4} {:>9}", class.label, class.precision, class.recall, class.f1, class.support)?;
-        }
-        writeln!(out, "\n{:>width$}  {:>9} {:>9} {:>9.4} {:>9}", "accuracy", "", "", self.accuracy, self.total)?;
-        for (name, average) in [("macro avg", self.macro_average), ("weighted avg", self.weighted_average)] {
-            writeln!(out, "{name:>width$}  {:>9.4} {:>9.4} {:>9.4} {:>9}", average.precision, average.recall, average.f1, self.total)?;
-        }
+        let averages = [("macro avg", self.macro_average), ("weighted avg", self.weighted_average)];
+        table(out, &self.classes, ("accuracy", self.accuracy), averages, self.total)?;
         write!(out, "\n{}", self.matrix_table())
     }
+}
+
+/// Figures as scikit-learn's `classification_report` lays them out, four digits.
+pub(crate) fn table(
+    out: &mut fmt::Formatter<'_>,
+    classes: &[ClassFigures],
+    (right, share): (&str, f64),
+    averages: [(&str, Averages); 2],
+    total: u64,
+) -> fmt::Result {
+    let widest = classes.iter().map(|class| class.label.chars().count()).max().unwrap_or(0);
+    let width = widest.max("weighted avg".len());
+    writeln!(out, "{:>width$}  {:>9} {:>9} {:>9} {:>9}\n", "", "precision", "recall", "f1-score", "support")?;
+    for class in classes {
+        writeln!(out, "{:>width$}  {:>9.4} {:>9.4} {:>9.4} {:>9}", class.label, class.precision, class.recall, class.f1, class.support)?;
+    }
+    writeln!(out, "\n{right:>width$}  {:>9} {:>9} {share:>9.4} {total:>9}", "", "")?;
+    for (name, average) in averages {
+        writeln!(out, "{name:>width$}  {:>9.4} {:>9.4} {:>9.4} {total:>9}", average.precision, average.recall, average.f1)?;
+    }
+    Ok(())
 }

@@ -1,20 +1,37 @@
+/// The sharpest and the flattest temperature that a fit gives. Where every answer is right the likelihood asks for no end of sharpness, and a
+/// few thousand rows without an error are no ground for it.
+const RANGE: (f64, f64) = (0.25, 20.0);
+
 /// The temperature that makes `softmax(logits / temperature)` the most probable account of `truth`: temperature scaling
-/// (Guo et al. 2017), found by golden-section search on a logarithmic scale from 1/20 to 20.
+/// (Guo et al. 2017), found by golden-section search on a logarithmic scale from 1/4 to 20.
 ///
 /// `logits` holds one row of `labels` values a line. Without lines the answer is 1.
 pub fn fit_temperature(logits: &[f32], labels: usize, truth: &[usize]) -> f32 {
-    if truth.is_empty() {
-        return 1.0;
-    }
-    let loss = |log_temperature: f64| {
-        let scale = (-log_temperature).exp();
-        logits.chunks_exact(labels).zip(truth).map(|(row, &label)| negative_log_likelihood(row, label, scale)).sum::<f64>()
+    let loss = |scale: f64| logits.chunks_exact(labels).zip(truth).map(|(row, &label)| negative_log_likelihood(row, label, scale)).sum();
+    if truth.is_empty() { 1.0 } else { least(loss) }
+}
+
+/// [`fit_temperature`] where a line may have any number of labels, each a yes or no of its own.
+pub fn fit_independent_temperature(logits: &[f32], labels: usize, truth: &[Vec<usize>]) -> f32 {
+    let of_row = |row: &[f32], truth: &[usize], scale: f64| -> f64 {
+        let term = |(label, &logit): (usize, &f32)| {
+            let against = scale * f64::from(if truth.contains(&label) { -logit } else { logit });
+            against.max(0.0) + (-against.abs()).exp().ln_1p()
+        };
+        row.iter().enumerate().map(term).sum()
     };
+    let loss = |scale: f64| logits.chunks_exact(labels).zip(truth).map(|(row, truth)| of_row(row, truth, scale)).sum();
+    if truth.is_empty() { 1.0 } else { least(loss) }
+}
+
+/// The temperature at which the loss, given 1 over it, is least.
+fn least(loss: impl Fn(f64) -> f64) -> f32 {
+    let at = |log_temperature: f64| loss((-log_temperature).exp());
     let golden = (5f64.sqrt() - 1.0) / 2.0;
-    let (mut low, mut high) = (-(20f64.ln()), 20f64.ln());
+    let (mut low, mut high) = (RANGE.0.ln(), RANGE.1.ln());
     for _ in 0..60 {
         let step = golden * (high - low);
-        if loss(high - step) < loss(low + step) {
+        if at(high - step) < at(low + step) {
             high = low + step;
         } else {
             low = high - step;
@@ -41,8 +58,13 @@ mod tests {
             let truth: Vec<usize> = (0..400).map(|line| usize::from(line % 4 == 0)).collect();
             let temperature = fit_temperature(&logits, 2, &truth);
             let probability = 1.0 / (1.0 + (-margin / temperature).exp());
+            let several: Vec<Vec<usize>> = truth.iter().map(|&label| if label == 0 { vec![0] } else { vec![] }).collect();
+            let alone: Vec<f32> = (0..400).map(|_| margin).collect();
+            assert!((fit_independent_temperature(&alone, 1, &several) - temperature).abs() < 1e-3 * temperature);
             assert!((probability - 0.75).abs() < 1e-3, "margin {margin}: temperature {temperature}, probability {probability}");
         }
+        let sure = fit_temperature(&[9.0, 0.0], 2, &[0]);
+        assert!((sure - 0.25).abs() < 1e-6, "{sure}");
         assert!((fit_temperature(&[], 2, &[]) - 1.0).abs() < f32::EPSILON);
     }
 }

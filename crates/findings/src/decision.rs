@@ -27,6 +27,7 @@ pub struct LabelView {
     /// For each of the model's outputs the place in `names` that its probability goes to.
     target: Vec<usize>,
     benign: Option<usize>,
+    several: bool,
 }
 
 /// What a line shows.
@@ -42,12 +43,14 @@ pub struct Decision {
     pub is_attack: bool,
     /// The probabilities, in the order of [`LabelView::names`].
     pub scores: Vec<f32>,
+    /// Where the model answers with several labels: all attack labels that reach the threshold, the most probable first.
+    pub labels: Option<Vec<usize>>,
 }
 
 impl LabelView {
     /// All of the model's labels.
     pub fn all(labels: &Labels) -> Self {
-        Self { names: labels.names().to_vec(), target: (0..labels.len()).collect(), benign: labels.benign() }
+        Self { names: labels.names().to_vec(), target: (0..labels.len()).collect(), benign: labels.benign(), several: labels.several() }
     }
 
     /// Benign and the labels `chosen`, in the model's order.
@@ -66,6 +69,7 @@ impl LabelView {
             names: kept.iter().map(|&index| labels.name(index).to_owned()).collect(),
             target: (0..labels.len()).map(|index| place(index).unwrap_or(benign)).collect(),
             benign: Some(benign),
+            several: labels.several(),
         })
     }
 
@@ -82,13 +86,19 @@ impl LabelView {
     /// Decides on a model's probabilities; the first of equals wins.
     pub fn decide(&self, probabilities: &[f32], threshold: f32) -> Decision {
         assert_eq!(probabilities.len(), self.target.len(), "a probability for each of the model's labels");
-        let mut scores = vec![0.0; self.names.len()];
-        for (&place, probability) in self.target.iter().zip(probabilities) {
-            scores[place] += probability;
+        let mut scores = vec![0.0f32; self.names.len()];
+        for (&place, &probability) in self.target.iter().zip(probabilities) {
+            // Of labels that don't exclude each other, the surest one speaks for those that are folded together.
+            scores[place] = if self.several { scores[place].max(probability) } else { scores[place] + probability };
         }
         let (label, score) = scores.iter().copied().enumerate().fold((0, f32::MIN), |best, next| if next.1 > best.1 { next } else { best });
         let attack = Some(label) != self.benign;
-        Decision { label, score, abstained: attack && score < threshold, is_attack: attack && score >= threshold, scores }
+        let labels = self.several.then(|| {
+            let mut labels: Vec<usize> = (0..scores.len()).filter(|&place| Some(place) != self.benign && scores[place] >= threshold).collect();
+            labels.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
+            labels
+        });
+        Decision { label, score, abstained: attack && score < threshold, is_attack: attack && score >= threshold, scores, labels }
     }
 }
 
@@ -119,6 +129,15 @@ mod tests {
             assert_eq!((decision.label, decision.abstained, decision.is_attack), (0, abstained, !abstained), "{threshold}");
         }
         assert_eq!(view.decide(&[0.25; 4], 0.1).label, 0, "the first of equals");
+    }
+
+    #[test]
+    fn a_line_may_have_several_labels() {
+        let view = LabelView::all(&labels().with_several(true));
+        let decision = view.decide(&[0.6, 0.1, 0.2, 0.9], 0.5);
+        assert_eq!((decision.label, decision.is_attack, decision.labels), (3, true, Some(vec![3, 0])));
+        let view = LabelView::only(&labels().with_several(true), &["T1003.002".into()]).unwrap();
+        assert_eq!(view.decide(&[0.6, 0.1, 0.2, 0.5], 0.5).scores, [0.6, 0.5], "the surest of what is left out");
     }
 
     #[test]

@@ -25,6 +25,9 @@ pub struct Finding {
     /// The label's technique.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub technique: Option<TechniqueSummary>,
+    /// All attack labels that reach the threshold, where the model answers with any number of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub labels: Option<Vec<String>>,
     /// The most probable labels.
     pub top: Vec<LabelScore>,
     /// The probability of every label.
@@ -101,6 +104,7 @@ impl Finding {
             score: decision.score,
             abstained: decision.abstained,
             is_attack: decision.is_attack,
+            labels: decision.labels.as_ref().map(|labels| labels.iter().map(|&label| view.names()[label].clone()).collect()),
             top: order.into_iter().take(top).map(entry).collect(),
             scores: all_scores.then(|| ScoreTable((0..decision.scores.len()).map(entry).collect())),
             truncated,

@@ -3,11 +3,25 @@
 pub struct Loss<'a> {
     /// One weight a class: rows count by that of their label.
     pub class_weights: Option<&'a [f32]>,
+    /// One weight a row.
+    pub row_weights: Option<&'a [f32]>,
     /// This share of the target goes evenly to all classes.
     pub smoothing: f32,
     /// Rows count by `(1 - p)` to this power, `p` their label's probability: what is known already counts less (focal loss, Lin et al.
     /// 2017). Not together with smoothing.
     pub focus: f32,
+}
+
+impl Loss<'_> {
+    pub(crate) fn row_weight(&self, row: usize) -> f64 {
+        self.row_weights.map_or(1.0, |weights| f64::from(weights[row]))
+    }
+
+    /// What rows with these labels count together in [`cross_entropy`], which divides by it.
+    pub fn total_weight(&self, labels: &[usize]) -> f64 {
+        let of_class = |label: usize| self.class_weights.map_or(1.0, |weights| f64::from(weights[label]));
+        labels.iter().enumerate().map(|(row, &label)| of_class(label) * self.row_weight(row)).sum()
+    }
 }
 
 /// The mean cross entropy of rows of logits with their labels, as PyTorch defines it. Writes the gradient for a loss gradient of 1
@@ -18,18 +32,19 @@ pub fn cross_entropy(logits: &[f32], labels: &[usize], loss: Loss<'_>, grad: &mu
     assert!(loss.focus == 0.0 || loss.smoothing == 0.0, "focal loss has no smoothing");
     let classes = logits.len() / labels.len();
     let weight = |class: usize| loss.class_weights.map_or(1.0, |weights| f64::from(weights[class]));
-    let total: f64 = labels.iter().map(|&label| weight(label)).sum();
+    let total = loss.total_weight(labels);
     let total = if total > 0.0 { total } else { 1.0 };
     let smoothing = f64::from(loss.smoothing);
     let share = smoothing / classes as f64;
     let mut sum_of_losses = 0.0;
-    for ((row, grad), &label) in logits.chunks_exact(classes).zip(grad.chunks_exact_mut(classes)).zip(labels) {
+    for (index, ((row, grad), &label)) in logits.chunks_exact(classes).zip(grad.chunks_exact_mut(classes)).zip(labels).enumerate() {
+        let row_weight = loss.row_weight(index);
         let top = row.iter().fold(f64::NEG_INFINITY, |top, &value| top.max(f64::from(value)));
         let sum: f64 = row.iter().map(|&value| (f64::from(value) - top).exp()).sum();
         let log_sum = top + sum.ln();
         let (factor, slope) = focus(f64::from(row[label]) - log_sum, f64::from(loss.focus));
         // What the target gives to a class, times that class's weight.
-        let pull = |class: usize| (share + if class == label { 1.0 - smoothing } else { 0.0 }) * weight(class);
+        let pull = |class: usize| (share + if class == label { 1.0 - smoothing } else { 0.0 }) * weight(class) * row_weight;
         let all: f64 = (0..classes).map(pull).sum();
         for (class, (&value, grad)) in row.iter().zip(grad).enumerate() {
             let log_probability = f64::from(value) - log_sum;
@@ -96,9 +111,9 @@ mod tests {
         let weights = [1.0, 2.0, 0.5];
         let class_weights = Some(&weights[..]);
         for loss in [
-            Loss { class_weights, smoothing: 0.15, focus: 0.0 },
-            Loss { class_weights, smoothing: 0.0, focus: 2.0 },
-            Loss { class_weights: None, smoothing: 0.0, focus: 0.7 },
+            Loss { class_weights, row_weights: Some(&[0.5, 3.0]), smoothing: 0.15, focus: 0.0 },
+            Loss { class_weights, focus: 2.0, ..Loss::default() },
+            Loss { focus: 0.7, ..Loss::default() },
         ] {
             let at = |logits: &[f32], grad: &mut [f32]| cross_entropy(logits, &[2, 1], loss, grad);
             let (mut grad, mut unused) = ([0.0; 6], [0.0; 6]);

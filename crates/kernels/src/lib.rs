@@ -6,6 +6,7 @@
 mod adamw;
 mod arch;
 mod attention;
+mod binary_cross_entropy;
 mod cross_entropy;
 mod dispatch;
 mod dropout;
@@ -22,6 +23,7 @@ mod tanh;
 
 pub use adamw::{AdamW, adamw};
 pub use attention::{AttentionDropout, AttentionGradients, AttentionInput, AttentionScratch, Relative, RelativeTerms, attention, attention_backward};
+pub use binary_cross_entropy::binary_cross_entropy;
 pub use cross_entropy::{Loss, cross_entropy};
 pub use dropout::dropout;
 pub use gelu::{gelu, gelu_backward};
@@ -30,5 +32,5 @@ pub use layer_norm::{layer_norm, layer_norm_backward};
 pub use matmul::{Transposed, matmul};
 pub use neighbours::{neighbours, neighbours_backward};
 pub use packed::PackedMatrix;
-pub use softmax::{probabilities, softmax};
+pub use softmax::{independent_probabilities, probabilities, softmax};
 pub use tanh::{tanh, tanh_backward};

@@ -9,11 +9,16 @@ pub fn softmax(row: &mut [f32]) {
     softmax_on(Isa::detect(), row);
 }
 
-/// The probabilities of a row of logits at a temperature (temperature scaling, Guo et al. 2017).
+/// The probabilities of a row of logits at a temperature (temperature scaling, Guo et al. 2017), one of which is right.
 pub fn probabilities(logits: &[f32], temperature: f32) -> Vec<f32> {
     let mut scores: Vec<f32> = logits.iter().map(|logit| logit / temperature).collect();
     softmax(&mut scores);
     scores
+}
+
+/// The probabilities of a row of logits at a temperature, each a yes or no of its own.
+pub fn independent_probabilities(logits: &[f32], temperature: f32) -> Vec<f32> {
+    logits.iter().map(|&logit| (1.0 / (1.0 + (-f64::from(logit) / f64::from(temperature)).exp())) as f32).collect()
 }
 
 multiversion! {

@@ -12,7 +12,7 @@ pub struct Encoded {
 /// The model's answer to one line: a calibrated probability for each label, in the order of [`Classifier::labels`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Prediction {
-    /// Probabilities that sum to one.
+    /// Probabilities: they sum to one, except where a line may have [several](Labels::several) labels.
     pub scores: Vec<f32>,
 }
 

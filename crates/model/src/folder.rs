@@ -105,7 +105,6 @@ impl ModelFolder {
         let mut config = self.config.as_object().cloned().unwrap_or_default();
         labels.write_to(&mut config);
         config.insert("architectures".into(), json!([self.spec.model_type.architecture()]));
-        config.insert("problem_type".into(), json!("single_label_classification"));
         config.insert("torch_dtype".into(), json!("float32"));
         config.remove("_name_or_path");
         let mut files = self.files.clone();

@@ -93,6 +93,11 @@ impl Role {
         }
     }
 
+    /// Whether it is the gain of a layer norm.
+    pub fn is_gain(self) -> bool {
+        self.is_norm() && !self.is_bias()
+    }
+
     /// The layer that it belongs to, where it belongs to one.
     pub fn layer(self) -> Option<usize> {
         match self {

@@ -66,11 +66,8 @@ fn main() -> Result<(), TrainError> {
     let vocabulary = folder.spec.vocabulary as u64;
     let token = |line: usize, place: usize| ((line as u64 * 2_654_435_761 + place as u64 * 40_503) % vocabulary) as u32;
     let lengths = lengths(length, lines, steps);
-    let train: Vec<Example> = lengths
-        .iter()
-        .enumerate()
-        .map(|(line, &length)| Example { ids: (0..length).map(|place| token(line, place)).collect(), label: line % 4 })
-        .collect();
+    let train: Vec<Example> =
+        lengths.iter().enumerate().map(|(line, &length)| Example::new((0..length).map(|place| token(line, place)).collect(), line % 4)).collect();
     // Batches are cut by tokens: as many as LINES lines have on average.
     let batch_tokens = lengths.iter().sum::<usize>() / (steps + 1);
     let data = TrainingData { validation: train[..1].to_vec(), train };

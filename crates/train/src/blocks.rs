@@ -3,7 +3,7 @@
 
 use crate::{
     lines::Lines,
-    ops::{AddNorm, Attention, Dropout, Dropped, Gelu, Linear, Neighbours, Norm, Pool, PositionColumns, Tanh},
+    ops::{AddNorm, Attention, Dropout, Dropped, Gelu, Linear, LoraLinear, Neighbours, Norm, Pool, PositionColumns, Tanh},
     plain,
 };
 use attackline_model::{Activation, Pooling};
@@ -26,6 +26,8 @@ pub(crate) struct Weights<'a> {
     pub(crate) bias_trainable: bool,
     /// Only so many outputs are computed, from the first on; all where `None`.
     pub(crate) outputs: Option<usize>,
+    /// Whether the input goes through the GELU first.
+    pub(crate) gelu: bool,
 }
 
 /// Extents of attention and what its relative positions are.
@@ -42,13 +44,24 @@ impl Blocks {
         match self {
             Self::Fused => {
                 let outputs = weights.outputs.unwrap_or(weights.weight.dim(0)?);
-                let linear = Linear { weight_trainable: weights.weight_trainable, bias_trainable: weights.bias_trainable, outputs };
+                let (weight_trainable, bias_trainable) = (weights.weight_trainable, weights.bias_trainable);
+                let linear = Linear { gelu: weights.gelu, weight_trainable, bias_trainable, outputs };
                 match weights.bias {
                     Some(bias) => x.apply_op3(weights.weight, bias, linear),
                     None => x.apply_op2(weights.weight, linear),
                 }
             }
+            Self::Plain if weights.gelu => plain::linear(&x.gelu_erf()?, weights.weight, weights.bias, weights.outputs),
             Self::Plain => plain::linear(x, weights.weight, weights.bias, weights.outputs),
+        }
+    }
+
+    /// A frozen product with LoRA's addition.
+    pub(crate) fn lora(self, x: &Tensor, a: &Tensor, b: &Tensor, block: LoraLinear) -> Result<Tensor> {
+        match self {
+            Self::Fused => x.apply_op3(a, b, block),
+            Self::Plain if block.gelu => plain::lora(&x.gelu_erf()?, a, b, &block),
+            Self::Plain => plain::lora(x, a, b, &block),
         }
     }
 

@@ -1,8 +1,4 @@
-use crate::{
-    EpochReport, TrainError,
-    ops::{read, updated},
-    parameters::Parameters,
-};
+use crate::{EpochReport, TrainError, parameters::Parameters};
 use attackline_model::{Tensor, TensorMap};
 use safetensors::{Dtype, SafeTensors, tensor::TensorView};
 use serde::{Deserialize, Serialize};
@@ -14,6 +10,7 @@ use std::{
 
 const FILE: &str = "checkpoint.safetensors";
 const STATE: &str = "attackline";
+const LOSSES: &str = "losses";
 
 /// Where a run stands, apart from its weights.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -30,12 +27,13 @@ pub(crate) struct State {
     pub(crate) loss: f64,
     /// Lines seen in it.
     pub(crate) lines: usize,
-    /// The best epoch's macro F1 and validation loss.
-    pub(crate) best: Option<(f64, f64)>,
     /// Epochs since the best.
     pub(crate) without_better: usize,
     /// What was reported so far.
     pub(crate) epochs: Vec<EpochReport>,
+    /// Every step's loss; a tensor of its own in the file.
+    #[serde(skip)]
+    pub(crate) losses: Vec<f32>,
 }
 
 fn damaged(path: &Path, reason: impl ToString) -> TrainError {
@@ -58,7 +56,7 @@ pub(crate) fn save(folder: &Path, state: &State, parameters: &Parameters, best: 
     let mut add = |name: String, shape: &[usize], data: &[f32]| entries.push((name, Dtype::F32, shape.to_vec(), bytes(data)));
     for (index, parameter) in parameters.list.iter().enumerate().filter(|(_, parameter)| parameter.trainable()) {
         let shape = [parameter.first.len()];
-        add(format!("weights/{index}"), &shape, &read(parameter.variable.as_tensor())?[parameter.trained.clone()]);
+        add(format!("weights/{index}"), &shape, &parameter.values()?[parameter.trained.clone()]);
         add(format!("first/{index}"), &shape, &parameter.first);
         add(format!("second/{index}"), &shape, &parameter.second);
     }
@@ -67,6 +65,7 @@ pub(crate) fn save(folder: &Path, state: &State, parameters: &Parameters, best: 
         add(format!("table-first/{index}"), &table.shape, &table.first);
         add(format!("table-second/{index}"), &table.shape, &table.second);
     }
+    add(LOSSES.into(), &[state.losses.len()], &state.losses);
     for (name, tensor) in best {
         add(format!("best/{name}"), &tensor.shape, &tensor.data);
     }
@@ -100,7 +99,7 @@ pub(crate) fn load(folder: &Path, fingerprint: &str, parameters: &mut Parameters
     let data = fs_err::read(&path)?;
     let (_, header) = SafeTensors::read_metadata(&data).map_err(|error| damaged(&path, error))?;
     let state = header.metadata().as_ref().and_then(|metadata| metadata.get(STATE)).ok_or_else(|| damaged(&path, "holds no training state"))?;
-    let state: State = serde_json::from_str(state).map_err(|error| damaged(&path, error))?;
+    let mut state: State = serde_json::from_str(state).map_err(|error| damaged(&path, error))?;
     if state.fingerprint != fingerprint {
         return Err(damaged(&path, "was written by a run with other settings, data or base weights"));
     }
@@ -110,10 +109,11 @@ pub(crate) fn load(folder: &Path, fingerprint: &str, parameters: &mut Parameters
         _ => Err(damaged(&path, format!("tensor {name} is missing or has another size"))),
     };
     let values = |name: String, len: usize| raw(name, len).map(|data| floats(&data));
+    state.losses = values(LOSSES.into(), state.step as usize)?;
     for (index, parameter) in parameters.list.iter_mut().enumerate().filter(|(_, parameter)| parameter.trainable()) {
         let (len, trained) = (parameter.first.len(), parameter.trained.clone());
         let weights = values(format!("weights/{index}"), len)?;
-        updated(&parameter.variable, |own| own[trained].copy_from_slice(&weights))?;
+        parameter.change(|own| own[trained].copy_from_slice(&weights))?;
         parameter.first = values(format!("first/{index}"), len)?;
         parameter.second = values(format!("second/{index}"), len)?;
     }

@@ -6,7 +6,7 @@ use crate::{
     lines::Lines,
     parameters::{Parameters, Placement},
 };
-use attackline_kernels::probabilities;
+use attackline_kernels::{independent_probabilities, probabilities};
 use attackline_model::{Classifier, Encoded, EncoderSpec, Labels, ModelError, ModelFolder, Prediction, Settings, TextTokenizer, TokenBatch};
 use candle_core::{DType, Tensor};
 
@@ -44,7 +44,16 @@ impl GraphClassifier {
         let lines = Lines::new(batch.offsets(), self.spec.used_relative());
         let sources = self.parameters.embeddings.sources(batch.ids(), batch.offsets());
         let embedded = Tensor::from_vec(self.parameters.embeddings.gather(&sources), (batch.tokens(), self.spec.embedding), &self.placement.device)?;
-        let pass = Pass { spec: &self.spec, parameters: &self.parameters, blocks: Blocks::Plain, lines: &lines, training: None, seen: &|_, _| {} };
+        let pass = Pass {
+            spec: &self.spec,
+            parameters: &self.parameters,
+            blocks: Blocks::Plain,
+            lines: &lines,
+            picked: None,
+            training: None,
+            tracked: false,
+            seen: &|_, _| {},
+        };
         let logits = pass.logits(&embedded.to_dtype(self.placement.dtype)?)?;
         Ok(logits.to_dtype(DType::F32)?.flatten_all()?.to_vec1()?)
     }
@@ -63,6 +72,7 @@ impl Classifier for GraphClassifier {
     /// If the device fails, such as when its memory is full: there is no answer then.
     fn classify(&self, batch: &TokenBatch) -> Vec<Prediction> {
         let logits = self.logits(batch).unwrap_or_else(|error| panic!("the device failed: {error}"));
+        let probabilities = if self.labels.several() { independent_probabilities } else { probabilities };
         let predict = |logits: &[f32]| Prediction { scores: probabilities(logits, self.settings.temperature) };
         logits.chunks_exact(self.labels.len()).map(predict).collect()
     }

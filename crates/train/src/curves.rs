@@ -1,6 +1,4 @@
-use crate::{EpochReport, Observer, StepReport, TrainError};
-use serde::Deserialize;
-use std::{collections::BTreeMap, path::Path};
+use crate::EpochReport;
 
 /// Points of a line at most; beyond that neighbours are averaged.
 const MOST_POINTS: usize = 300;
@@ -26,79 +24,39 @@ circle.f1{fill:#10a37f}
 @media (prefers-color-scheme:dark){text{fill:#d0d7de}}
 ";
 
-/// Keeps a run's losses, and draws them.
-#[derive(Debug, Clone, Default)]
-pub struct Curves {
-    steps: BTreeMap<u64, f64>,
-    epochs: BTreeMap<usize, EpochReport>,
-}
+/// More epochs than these are a line without dots.
+const MOST_DOTS: usize = 40;
 
-impl Observer for Curves {
-    fn step(&mut self, report: &StepReport) {
-        self.steps.insert(report.step, report.loss);
-    }
-
-    fn epoch(&mut self, report: &EpochReport) {
-        self.epochs.insert(report.epoch, report.clone());
-    }
-}
-
-/// What is read of a line that [`crate::MetricsFile`] wrote.
-#[derive(Deserialize)]
-struct StepLine {
-    kind: String,
-    step: u64,
-    loss: Option<f64>,
-}
-
-impl Curves {
-    /// Takes the steps up to `last` from a file that [`crate::MetricsFile`] wrote: those of a run before it went on. A missing file has
-    /// none, and a line that was cut off is passed over.
-    pub fn read_steps(&mut self, path: &Path, last: u64) -> Result<(), TrainError> {
-        if !path.exists() {
-            return Ok(());
-        }
-        let text = fs_err::read(path)?;
-        let lines = text.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice::<StepLine>(line).ok());
-        let steps = lines.filter(|line| line.kind == "step" && line.step <= last);
-        self.steps.extend(steps.filter_map(|line| Some((line.step, line.loss?))));
-        Ok(())
-    }
-
-    /// Takes the epochs of a whole run, as [`crate::Outcome`] has them, also those before it went on.
-    pub fn set_epochs(&mut self, epochs: &[EpochReport]) {
-        self.epochs = epochs.iter().map(|report| (report.epoch, report.clone())).collect();
-    }
-
-    /// The run as an SVG picture: the losses above, macro F1 below, over the steps.
-    pub fn svg(&self, title: &str) -> String {
-        let last = self.steps.keys().copied().chain(self.epochs.values().map(|report| report.step)).max().unwrap_or(1).max(1);
-        let raw = thinned(&self.steps);
-        let smooth = smoothed(&raw);
-        let of = |value: fn(&EpochReport) -> f64| -> Vec<(f64, f64)> { self.epochs.values().map(|r| (r.step as f64, value(r))).collect() };
-        let (validation, f1) = (of(|report| report.validation_loss), of(|report| report.macro_f1));
-        let highest = raw.iter().chain(&validation).map(|point| point.1).filter(|value| value.is_finite()).fold(0.0, f64::max);
-        let lowest = f1.iter().map(|point| point.1).fold(1.0, f64::min);
-        let losses = Panel { top: 60.0, bottom: 250.0, last: last as f64, ticks: ticks(0.0, highest) };
-        let scores = Panel { top: 300.0, bottom: 420.0, last: last as f64, ticks: ticks(lowest, 1.0) };
-        let mut out = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">\n<title>{0}</title>\n\
-             <style>\n{STYLE}</style>\n<text class=\"title\" x=\"{LEFT}\" y=\"24\">{0}</text>\n",
-            escaped(title)
-        );
-        let best = self.epochs.values().rfind(|report| report.best);
-        losses.frame(&mut out, best);
-        out.push_str(&losses.line("raw", &raw));
-        out.push_str(&losses.line("train", &smooth));
-        out.push_str(&losses.dotted("validation", &validation));
-        legend(&mut out, 46.0, &[("train", "training loss, smoothed"), ("validation", "validation loss")]);
-        scores.frame(&mut out, best);
-        out.push_str(&scores.dotted("f1", &f1));
-        legend(&mut out, 286.0, &[("f1", "macro F1 on the validation rows")]);
-        scores.steps(&mut out, best);
-        out.push_str("</svg>\n");
-        out
-    }
+/// A whole run as an SVG picture: the loss of every step and that on the validation rows above, macro F1 there below (accuracy, where
+/// there is no F1), over the steps.
+pub fn curves(title: &str, losses: &[f32], epochs: &[EpochReport]) -> String {
+    let last = epochs.iter().map(|report| report.step).fold(losses.len() as u64, u64::max).max(1);
+    let raw = thinned(losses);
+    let smooth = smoothed(&raw);
+    let of = |value: fn(&EpochReport) -> f64| -> Vec<(f64, f64)> { epochs.iter().map(|report| (report.step as f64, value(report))).collect() };
+    let (validation, score) = (of(|report| report.validation_loss), of(|report| report.macro_f1.unwrap_or(report.accuracy)));
+    let highest = raw.iter().chain(&validation).map(|point| point.1).filter(|value| value.is_finite()).fold(0.0, f64::max);
+    let lowest = score.iter().map(|point| point.1).fold(1.0, f64::min);
+    let upper = Panel { top: 60.0, bottom: 250.0, last: last as f64, ticks: ticks(0.0, highest) };
+    let lower = Panel { top: 300.0, bottom: 420.0, last: last as f64, ticks: ticks(lowest, 1.0) };
+    let mut out = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\">\n<title>{0}</title>\n\
+         <style>\n{STYLE}</style>\n<text class=\"title\" x=\"{LEFT}\" y=\"24\">{0}</text>\n",
+        escaped(title)
+    );
+    let best = epochs.iter().rfind(|report| report.best);
+    upper.frame(&mut out, best);
+    out.push_str(&upper.line("raw", &raw));
+    out.push_str(&upper.line("train", &smooth));
+    out.push_str(&upper.dotted("validation", &validation));
+    legend(&mut out, 46.0, &[("train", "training loss, smoothed"), ("validation", "validation loss")]);
+    lower.frame(&mut out, best);
+    out.push_str(&lower.dotted("f1", &score));
+    let name = if epochs.iter().any(|report| report.macro_f1.is_some()) { "macro F1 on the validation rows" } else { "hidden tokens restored" };
+    legend(&mut out, 286.0, &[("f1", name)]);
+    lower.steps(&mut out, best);
+    out.push_str("</svg>\n");
+    out
 }
 
 /// A rectangle with axes.
@@ -150,6 +108,9 @@ impl Panel {
     /// A line whose points are seen: of a single epoch there is no more.
     fn dotted(&self, class: &str, points: &[(f64, f64)]) -> String {
         let mut out = self.line(class, points);
+        if points.len() > MOST_DOTS {
+            return out;
+        }
         for (step, value) in points.iter().filter(|point| point.1.is_finite()) {
             out.push_str(&format!("<circle class=\"{class}\" cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\"/>\n", self.x(*step), self.y(*value)));
         }
@@ -166,16 +127,16 @@ fn legend(out: &mut String, y: f64, entries: &[(&str, &str)]) {
 }
 
 /// Means of neighbours, so that a long run has no longer picture than a short one.
-fn thinned(steps: &BTreeMap<u64, f64>) -> Vec<(f64, f64)> {
-    let points: Vec<(f64, f64)> = steps.iter().map(|(&step, &loss)| (step as f64, loss)).collect();
+fn thinned(losses: &[f32]) -> Vec<(f64, f64)> {
+    let points: Vec<(f64, f64)> = losses.iter().zip(1u64..).map(|(&loss, step)| (step as f64, f64::from(loss))).collect();
     let mean = |values: &mut dyn Iterator<Item = f64>, count: usize| values.sum::<f64>() / count as f64;
     let size = points.len().div_ceil(MOST_POINTS).max(1);
     points.chunks(size).map(|part| (mean(&mut part.iter().map(|p| p.0), part.len()), mean(&mut part.iter().map(|p| p.1), part.len()))).collect()
 }
 
-/// The moving mean that forgets with the run's length; its start is not drawn towards 0.
+/// The moving mean over a few points, more of a longer run; its start is not drawn towards 0.
 fn smoothed(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let keep = 1.0 - 1.0 / (points.len() as f64 / 20.0).clamp(1.0, 15.0);
+    let keep = 1.0 - 1.0 / (points.len() as f64 / 20.0).clamp(1.0, 4.0);
     let (mut sum, mut weight) = (0.0, 0.0);
     let step = |&(step, loss): &(f64, f64)| {
         sum = sum * keep + loss;
@@ -196,7 +157,7 @@ fn ticks(low: f64, high: f64) -> Vec<f64> {
 }
 
 fn decimals(step: f64) -> usize {
-    (-step.log10() + 1e-9).ceil().max(0.0) as usize
+    (-step.log10() - 1e-9).ceil().max(0.0) as usize
 }
 
 fn escaped(text: &str) -> String {
@@ -218,8 +179,8 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn epoch(epoch: usize, step: u64, validation_loss: f64, macro_f1: f64) -> EpochReport {
-        EpochReport { epoch, step, train_loss: 0.5, validation_loss, accuracy: macro_f1, macro_f1, best: epoch == 2 }
+    fn epoch(epoch: usize, step: u64, validation_loss: f64, f1: f64) -> EpochReport {
+        EpochReport { epoch, step, train_loss: 0.5, validation_loss, accuracy: f1, macro_f1: Some(f1), best: epoch == 2 }
     }
 
     #[test]
@@ -240,38 +201,27 @@ mod tests {
 
     #[test]
     fn values_stand_at_their_height() {
-        let mut curves = Curves { steps: (1..=100).map(|step| (step, 2.0)).collect(), ..Curves::default() };
-        curves.set_epochs(&[epoch(1, 50, 1.0, 0.5), epoch(2, 100, 0.5, 1.0)]);
-        let svg = curves.svg("a <b> & \"c\"");
+        let losses = [2.0; 100];
+        let svg = curves("a <b> & \"c\"", &losses, &[epoch(1, 50, 1.0, 0.5), epoch(2, 100, 0.5, 1.0)]);
         // The loss reaches from 0 at 250 to 2 at 60, F1 from 0.5 at 420 to 1 at 300; step 50 of 100 is in the middle.
         for dot in [r#"class="validation" cx="384.0" cy="155.0""#, r#"class="validation" cx="704.0" cy="202.5""#] {
             assert!(svg.contains(dot), "{dot} {svg}");
         }
         assert!(svg.contains(r#"class="f1" cx="384.0" cy="420.0""#) && svg.contains(r#"class="f1" cx="704.0" cy="300.0""#), "{svg}");
         assert!(svg.contains("M704.0 60V250") && svg.contains("a &lt;b&gt; &amp; &quot;c&quot;") && !svg.contains("<b>"));
-        assert!(smoothed(&thinned(&curves.steps)).iter().all(|point| (point.1 - 2.0).abs() < 1e-9));
+        assert!(smoothed(&thinned(&losses)).iter().all(|point| (point.1 - 2.0).abs() < 1e-9));
     }
 
     #[test]
     fn odd_runs_still_make_a_picture() {
-        assert!(Curves::default().svg("").ends_with("</svg>\n"));
-        let loss = |step| if step == 7 { f64::NAN } else { 1.0 / step as f64 };
-        let curves = Curves { steps: (1..=100_000).map(|step| (step, loss(step))).collect(), ..Curves::default() };
-        let svg = curves.svg("long");
+        assert!(curves("", &[], &[]).ends_with("</svg>\n"));
+        let losses: Vec<f32> = (1..=100_000).map(|step| if step == 7 { f32::NAN } else { 1.0 / step as f32 }).collect();
+        let svg = curves("long", &losses, &[]);
         assert!(svg.len() < 20_000 && !svg.contains("NaN"), "{}", svg.len());
     }
 
     #[test]
-    fn steps_of_before_come_from_the_metrics() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("metrics.ndjson");
-        let mut curves = Curves::default();
-        curves.read_steps(&path, 10).unwrap();
-        assert!(curves.steps.is_empty());
-        let text = "{\"kind\":\"step\",\"step\":1,\"loss\":3}\n{\"kind\":\"epoch\",\"epoch\":1,\"step\":1}\n\
-                    {\"kind\":\"step\",\"step\":2,\"loss\":9}\n{\"kind\":\"step\",\"step\":2,\"loss\":2.5}\n{\"kind\":\"step\",\"step\":3,\"loss\":1}\n{\"kind\":\"st";
-        std::fs::write(&path, text).unwrap();
-        curves.read_steps(&path, 2).unwrap();
-        assert_eq!(curves.steps, BTreeMap::from([(1, 3.0), (2, 2.5)]), "the later of two counts, what is behind the checkpoint does not");
+    fn decimals_are_those_that_a_step_needs() {
+        assert_eq!([1.0, 0.5, 0.1, 0.02, 0.001, 20.0].map(decimals), [0, 1, 1, 2, 3, 0]);
     }
 }

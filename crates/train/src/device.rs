@@ -1,9 +1,11 @@
 use crate::TrainError;
 use candle_core::{DType, Device};
+use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
 /// Where the graph runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum DeviceKind {
     /// The processor.
     Cpu,

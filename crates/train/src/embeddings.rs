@@ -30,6 +30,31 @@ pub(crate) struct RowGradients {
     pub(crate) data: Vec<f32>,
 }
 
+impl RowGradients {
+    /// Adds the rows to the whole table's, `width` numbers a row.
+    pub(crate) fn add_to(&self, sums: &mut [f32], width: usize) {
+        for (&row, values) in self.rows.iter().zip(self.data.chunks_exact(width)) {
+            sums[row * width..][..width].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+        }
+    }
+
+    /// The sum with another batch's.
+    pub(crate) fn merged(&self, other: &Self) -> Self {
+        let width = self.data.len() / self.rows.len().max(1);
+        let mut rows: Vec<usize> = self.rows.iter().chain(&other.rows).copied().collect();
+        rows.sort_unstable();
+        rows.dedup();
+        let mut data = vec![0.0; rows.len() * width];
+        for part in [self, other] {
+            for (row, values) in part.rows.iter().zip(part.data.chunks_exact(width)) {
+                let place = rows.partition_point(|other| other < row);
+                data[place * width..][..width].iter_mut().zip(values).for_each(|(sum, value)| *sum += value);
+            }
+        }
+        Self { rows, data }
+    }
+}
+
 impl Table {
     fn new(role: Role, layout: &WeightLayout, weights: &Checkpoint, trainable: bool, short: bool) -> Result<Self, TrainError> {
         let entry = layout.require(role)?;

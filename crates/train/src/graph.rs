@@ -4,7 +4,7 @@ use crate::{
     ops::{AddNorm, Dropped, LoraLinear, PositionColumns},
     parameters::{Adapter, LayerPlaces, Parameters, Product},
 };
-use attackline_model::{EncoderSpec, ModelType, RelativePositions, Step};
+use attackline_model::{Activation, EncoderSpec, ModelType, RelativePositions, Step};
 use candle_core::{Result, Tensor};
 
 /// One pass through the encoder.
@@ -13,50 +13,73 @@ pub(crate) struct Pass<'a> {
     pub(crate) parameters: &'a Parameters,
     pub(crate) blocks: Blocks,
     pub(crate) lines: &'a Lines,
-    /// Dropout and its seed for this step; `None` to predict, without gradients.
+    /// Tokens that the head answers for, one by one, rather than for whole lines.
+    pub(crate) picked: Option<&'a Tensor>,
+    /// Dropout and its seed for this step; `None` to predict.
     pub(crate) training: Option<Dropped>,
+    /// Whether gradients are wanted.
+    pub(crate) tracked: bool,
     /// Told of every step's result.
     pub(crate) seen: &'a dyn Fn(Step, &Tensor),
 }
 
+/// What goes from layer to layer.
+pub(crate) struct Stream {
+    /// `[tokens, hidden]`.
+    pub(crate) hidden: Tensor,
+    /// What the convolution adds to the first layer's output.
+    pub(crate) convolved: Option<Tensor>,
+    /// The band of the table of relative positions that this batch needs, normed: `[rows, hidden]`.
+    pub(crate) rows: Option<Tensor>,
+}
+
 impl Pass<'_> {
-    /// Logits `[lines, labels]` from the sums of the embeddings, `[tokens, embedding]`.
+    /// Logits, a row for each line or each token picked, from the sums of the embeddings, `[tokens, embedding]`.
     pub(crate) fn logits(&self, embedded: &Tensor) -> Result<Tensor> {
-        let mut masks = Masks(self.training, 0);
+        let mut masks = self.masks();
+        let mut stream = self.begin(embedded, &mut masks)?;
+        for index in 0..self.spec.layers {
+            stream.hidden = self.layer(index, &stream, &mut masks)?;
+        }
+        self.head(&stream.hidden, &mut masks)
+    }
+
+    /// The dropout masks of a pass, in the order in which they are used.
+    pub(crate) fn masks(&self) -> Masks {
+        Masks(self.training, 0)
+    }
+
+    /// What the layers start from.
+    pub(crate) fn begin(&self, embedded: &Tensor, masks: &mut Masks) -> Result<Stream> {
         let places = self.parameters;
         let projected = match places.embedding_projection {
             Some(projection) => self.product(embedded, projection)?,
             None => embedded.clone(),
         };
-        let mut hidden = self.norm(&projected, places.embedding_norm)?;
-        (self.seen)(Step::Embeddings, &hidden);
-        hidden = self.blocks.dropout(&hidden, masks.next())?;
-        let convolved = self.convolve(&hidden, &mut masks)?;
-        let rows = self.relative_rows()?;
-        for (index, layer) in places.layers.iter().enumerate() {
-            hidden = self.layer(index, layer, &hidden, rows.as_ref(), &mut masks)?;
-            if let (0, Some(convolved), Some((_, norm))) = (index, &convolved, places.convolution) {
-                hidden = self.add_norm(convolved, &hidden, norm, Dropped::NONE)?;
-            }
-            (self.seen)(Step::Output(index), &hidden);
+        let normed = self.norm(&projected, places.embedding_norm)?;
+        (self.seen)(Step::Embeddings, &normed);
+        let hidden = self.blocks.dropout(&normed, masks.next())?;
+        Ok(Stream { convolved: self.convolve(&hidden, masks)?, rows: self.relative_rows()?, hidden })
+    }
+
+    /// A layer's output.
+    pub(crate) fn layer(&self, index: usize, stream: &Stream, masks: &mut Masks) -> Result<Tensor> {
+        let mut hidden = self.encode(index, stream, masks)?;
+        if let (0, Some(convolved), Some((_, norm))) = (index, &stream.convolved, self.parameters.convolution) {
+            hidden = self.add_norm(convolved, &hidden, norm, Dropped::NONE)?;
         }
-        self.head(&hidden, &mut masks)
+        (self.seen)(Step::Output(index), &hidden);
+        Ok(hidden)
     }
 
     /// Attention and feed-forward block.
-    fn layer(
-        &self,
-        index: usize,
-        layer: &LayerPlaces,
-        hidden: &Tensor,
-        rows: Option<&(&RelativePositions, Tensor)>,
-        masks: &mut Masks,
-    ) -> Result<Tensor> {
+    fn encode(&self, index: usize, stream: &Stream, masks: &mut Masks) -> Result<Tensor> {
+        let (layer, hidden) = (&self.parameters.layers[index], &stream.hidden);
         let qkv = self.product(hidden, layer.query_key_value)?;
         (self.seen)(Step::QueryKeyValue(index), &qkv);
-        let positions = match rows {
-            Some((relative, rows)) => Some(self.project_positions(relative, &self.blocks.dropout(rows, masks.next())?, layer)?),
-            None => None,
+        let positions = match (self.spec.used_relative(), &stream.rows) {
+            (Some(relative), Some(rows)) => Some(self.project_positions(relative, &self.blocks.dropout(rows, masks.next())?, layer)?),
+            _ => None,
         };
         let shape = Shape {
             heads: self.spec.heads,
@@ -68,20 +91,23 @@ impl Pass<'_> {
         (self.seen)(Step::Context(index), &context);
         let attended = self.add_norm(&self.product(&context, layer.attention_output)?, hidden, layer.attention_norm, masks.next())?;
         (self.seen)(Step::Attention(index), &attended);
-        let wide = self.blocks.activation(&self.product(&attended, layer.up)?, self.spec.activation)?;
-        self.add_norm(&self.product(&wide, layer.down)?, &attended, layer.output_norm, masks.next())
+        let wide = self.product(&attended, layer.up)?;
+        let narrow = match self.spec.activation {
+            Activation::Gelu => self.product_of(&wide, layer.down, None, true)?,
+            other => self.product(&self.blocks.activation(&wide, other)?, layer.down)?,
+        };
+        self.add_norm(&narrow, &attended, layer.output_norm, masks.next())
     }
 
-    /// The band of the table of relative positions that this batch needs, normed: `[rows, hidden]`.
-    fn relative_rows(&self) -> Result<Option<(&RelativePositions, Tensor)>> {
-        let (Some(relative), Some(places)) = (self.spec.relative.as_ref(), self.parameters.relative) else { return Ok(None) };
+    fn relative_rows(&self) -> Result<Option<Tensor>> {
+        let (Some(relative), Some(places)) = (self.spec.used_relative(), self.parameters.relative) else { return Ok(None) };
         let band = relative.band(self.lines.longest());
         let rows = self.tensor(places.table).narrow(0, band.start, band.len())?;
         let rows = match places.norm {
             Some(norm) => self.norm(&rows, norm)?,
             None => rows,
         };
-        Ok(Some((relative, rows)))
+        Ok(Some(rows))
     }
 
     /// The band through the layer's projections, and where in the result the sides stand.
@@ -89,7 +115,7 @@ impl Pass<'_> {
         let hidden = self.spec.hidden;
         if relative.shared_projections {
             // Queries and keys are the first two parts of the joint product.
-            let table = self.product_of(rows, layer.query_key_value, Some(2 * hidden))?;
+            let table = self.product_of(rows, layer.query_key_value, Some(2 * hidden), false)?;
             let columns =
                 PositionColumns { queries: relative.position_to_content.then_some(0), keys: relative.content_to_position.then_some(hidden) };
             return Ok((table, columns));
@@ -109,8 +135,11 @@ impl Pass<'_> {
         self.blocks.activation(&product, convolution.activation).map(Some)
     }
 
-    fn head(&self, hidden: &Tensor, masks: &mut Masks) -> Result<Tensor> {
-        let mut pooled = self.blocks.pool(hidden, self.lines, self.spec.head.pooling)?;
+    pub(crate) fn head(&self, hidden: &Tensor, masks: &mut Masks) -> Result<Tensor> {
+        let mut pooled = match self.picked {
+            Some(tokens) => hidden.index_select(tokens, 0)?,
+            None => self.blocks.pool(hidden, self.lines, self.spec.head.pooling)?,
+        };
         if let (Some(dense), Some(activation)) = (self.parameters.pooler, self.spec.head.dense) {
             if self.spec.model_type == ModelType::Roberta {
                 pooled = self.blocks.dropout(&pooled, masks.next())?;
@@ -124,7 +153,7 @@ impl Pass<'_> {
     }
 
     fn tensor(&self, place: usize) -> Tensor {
-        self.parameters.list[place].tensor(self.training.is_some())
+        self.parameters.list[place].tensor(self.tracked)
     }
 
     fn trainable(&self, place: usize) -> bool {
@@ -132,13 +161,25 @@ impl Pass<'_> {
     }
 
     fn product(&self, x: &Tensor, product: Product) -> Result<Tensor> {
-        self.product_of(x, product, None)
+        self.product_of(x, product, None, false)
     }
 
-    fn product_of(&self, x: &Tensor, product: Product, outputs: Option<usize>) -> Result<Tensor> {
+    /// The first outputs of a product, or all, of `x` or of its GELU.
+    fn product_of(&self, x: &Tensor, product: Product, outputs: Option<usize>, gelu: bool) -> Result<Tensor> {
         let (weight, bias) = (self.tensor(product.weight), product.bias.map(|bias| self.tensor(bias)));
         if let Some(adapter) = product.adapter {
-            return self.adapted(x, weight, bias, &self.parameters.adapters[adapter], outputs);
+            let adapter = &self.parameters.adapters[adapter];
+            let block = LoraLinear {
+                gelu,
+                outputs: outputs.unwrap_or(weight.dim(0)?),
+                weight: weight.detach(),
+                bias: bias.map(|bias| bias.detach()),
+                blocks: adapter.blocks.clone(),
+                rank: adapter.rank,
+                scale: adapter.scale,
+                dropped: self.adapter_dropout(adapter, outputs.is_some()),
+            };
+            return self.blocks.lora(x, &self.tensor(adapter.a), &self.tensor(adapter.b), block);
         }
         let weights = Weights {
             weight: &weight,
@@ -146,26 +187,16 @@ impl Pass<'_> {
             weight_trainable: self.trainable(product.weight),
             bias_trainable: product.bias.is_some_and(|bias| self.trainable(bias)),
             outputs,
+            gelu,
         };
         self.blocks.linear(x, &weights)
     }
 
-    /// A frozen product with LoRA's addition.
-    fn adapted(&self, x: &Tensor, weight: Tensor, bias: Option<Tensor>, adapter: &Adapter, outputs: Option<usize>) -> Result<Tensor> {
-        let rate = if self.training.is_some_and(|training| training.seed != 0) { adapter.dropout } else { 0.0 };
-        // The same product may be used twice, for tokens and for relative positions.
-        let place = (2 * adapter.a + usize::from(outputs.is_some())) as u64;
-        let seed = self.training.map_or(0, |training| training.seed.wrapping_add(place.wrapping_mul(0xe703_7ed1_a0b4_28db)));
-        let block = LoraLinear {
-            outputs: outputs.unwrap_or(weight.dim(0)?),
-            weight: weight.detach(),
-            bias: bias.map(|bias| bias.detach()),
-            blocks: adapter.blocks.clone(),
-            rank: adapter.rank,
-            scale: adapter.scale,
-            dropped: Dropped { rate, seed },
-        };
-        x.apply_op3(&self.tensor(adapter.a), &self.tensor(adapter.b), block)
+    /// The dropout before an addition. The same product may be used twice, for tokens and for relative positions.
+    fn adapter_dropout(&self, adapter: &Adapter, positions: bool) -> Dropped {
+        let Some(training) = self.training.filter(|training| training.seed != 0) else { return Dropped::NONE };
+        let place = (2 * adapter.a + usize::from(positions)) as u64;
+        Dropped { rate: adapter.dropout, seed: training.seed.wrapping_add(place.wrapping_mul(0xe703_7ed1_a0b4_28db)) }
     }
 
     fn norm(&self, x: &Tensor, norm: usize) -> Result<Tensor> {
@@ -179,7 +210,8 @@ impl Pass<'_> {
 }
 
 /// A mask of its own for every place that drops out.
-struct Masks(Option<Dropped>, u64);
+#[derive(Clone, Copy)]
+pub(crate) struct Masks(Option<Dropped>, u64);
 
 impl Masks {
     fn next(&mut self) -> Dropped {

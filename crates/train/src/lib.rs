@@ -10,7 +10,9 @@
 //! Same data, settings and thread count give the same bits, also over an interruption.
 
 mod adapter;
+mod batch;
 mod blocks;
+mod builder;
 mod checkpoint;
 mod classifier;
 mod curves;
@@ -19,25 +21,30 @@ mod embeddings;
 mod encode;
 mod error;
 mod graph;
+mod initial;
 mod lines;
 mod method;
+mod network;
 mod observer;
 mod ops;
 mod optimiser;
+mod parameter;
 mod parameters;
 mod plain;
 mod sampler;
 mod schedule;
 mod settings;
+mod task;
 mod tensorboard;
 mod trainer;
 
 pub use adapter::{merge, read_adapter, write_adapter};
 pub use classifier::GraphClassifier;
-pub use curves::Curves;
+pub use curves::curves;
 pub use device::{DeviceKind, FloatType};
-pub use encode::{Example, encode};
+pub use encode::{Example, Labelled, encode};
 pub use error::TrainError;
+pub use initial::random_encoder;
 pub use method::{Lora, Method, Selection, Target};
 pub use observer::{EpochReport, MetricsFile, Observer, Silent, StepReport};
 pub use schedule::Schedule;

@@ -36,10 +36,10 @@ pub struct EpochReport {
     pub train_loss: f64,
     /// Mean loss on the validation rows.
     pub validation_loss: f64,
-    /// Share of validation rows answered rightly.
+    /// Share of validation rows (or hidden tokens) answered rightly; where a row may have several labels, with all of them and no other.
     pub accuracy: f64,
-    /// Mean of the labels' F1 on the validation rows.
-    pub macro_f1: f64,
+    /// Mean of the labels' F1 on the validation rows; none where tokens are restored.
+    pub macro_f1: Option<f64>,
     /// Whether this is the best epoch so far.
     pub best: bool,
 }

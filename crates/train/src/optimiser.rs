@@ -6,10 +6,34 @@ use crate::{
 };
 use attackline_kernels::AdamW;
 use attackline_model::TensorMap;
-use candle_core::{Tensor, Var, backprop::GradStore};
+use candle_core::{DType, Device, Tensor, backprop::GradStore};
 use rayon::prelude::*;
 
-/// The gradients of one step.
+/// Gradients as they come out of one or several passes back.
+pub(crate) struct Collected {
+    /// One for each parameter, in order.
+    list: Vec<Option<Tensor>>,
+    /// That of the sums of the embeddings.
+    pub(crate) embedded: Option<Tensor>,
+}
+
+impl Collected {
+    pub(crate) fn new(parameters: &Parameters) -> Self {
+        Self { list: vec![None; parameters.list.len()], embedded: None }
+    }
+
+    /// Takes the gradients of parameters out of a pass.
+    pub(crate) fn add(&mut self, parameters: &Parameters, store: &GradStore) -> candle_core::Result<()> {
+        for (parameter, sum) in parameters.list.iter().zip(&mut self.list).filter(|(parameter, _)| parameter.trainable()) {
+            if let Some(gradient) = store.get(parameter.variable()) {
+                *sum = Some(sum.take().map_or_else(|| Ok(gradient.clone()), |sum| sum + gradient)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The gradients of one step, in f32 on the processor.
 pub(crate) struct Gradients {
     /// One for each parameter, in order; `None` for a frozen one.
     list: Vec<Option<Tensor>>,
@@ -17,19 +41,49 @@ pub(crate) struct Gradients {
 }
 
 impl Gradients {
-    pub(crate) fn new(parameters: &Parameters, store: &GradStore, embedded: &Var, sources: &Sources) -> Result<Self, TrainError> {
-        let find = |tensor: &Tensor| store.get(tensor).ok_or_else(|| candle_core::Error::Msg("a trainable tensor got no gradient".into()));
-        let list = parameters
-            .list
-            .iter()
-            .map(|parameter| parameter.trainable().then(|| find(parameter.variable.as_tensor()).and_then(Tensor::contiguous)).transpose())
-            .collect::<Result<_, _>>()?;
-        let tables = if parameters.embeddings.tables[0].trainable {
-            parameters.embeddings.gradients(&read(find(embedded.as_tensor())?)?, sources)
-        } else {
-            Vec::new()
-        };
-        Ok(Self { list, tables })
+    pub(crate) fn new(parameters: &Parameters, collected: Collected, sources: &Sources) -> Result<Self, TrainError> {
+        let lost = || candle_core::Error::Msg("a trainable tensor got no gradient".into());
+        let here = |tensor: Tensor| tensor.to_device(&Device::Cpu)?.to_dtype(DType::F32)?.contiguous();
+        let mut list = Vec::with_capacity(collected.list.len());
+        for (parameter, gradient) in parameters.list.iter().zip(collected.list) {
+            list.push(if parameter.trainable() { Some(here(gradient.ok_or_else(lost)?)?) } else { None });
+        }
+        let mut tables = Vec::new();
+        if parameters.embeddings.tables[0].trainable {
+            let embedded = here(collected.embedded.ok_or_else(lost)?)?;
+            tables = parameters.embeddings.gradients(&read(&embedded)?, sources);
+        }
+        let mut gradients = Self { list, tables };
+        if parameters.tied {
+            gradients.tie(parameters)?;
+        }
+        Ok(gradients)
+    }
+
+    /// What the table of words has goes to the classifier's weight, which stands for both.
+    fn tie(&mut self, parameters: &Parameters) -> Result<(), TrainError> {
+        let place = parameters.classifier.weight;
+        if let (Some(gradient), Some(rows)) = (&mut self.list[place], self.tables.first_mut().and_then(Option::take)) {
+            let mut sums = gradient.flatten_all()?.to_vec1::<f32>()?;
+            rows.add_to(&mut sums, parameters.embeddings.width());
+            *gradient = Tensor::from_vec(sums, gradient.shape(), &Device::Cpu)?;
+        }
+        Ok(())
+    }
+
+    /// Adds another batch's.
+    pub(crate) fn add(&mut self, other: Self) -> Result<(), TrainError> {
+        for (sum, gradient) in self.list.iter_mut().zip(other.list) {
+            if let (Some(sum), Some(gradient)) = (sum, gradient) {
+                *sum = (&*sum + gradient)?;
+            }
+        }
+        for (sum, rows) in self.tables.iter_mut().zip(other.tables) {
+            if let (Some(sum), Some(rows)) = (sum, rows) {
+                *sum = sum.merged(&rows);
+            }
+        }
+        Ok(())
     }
 
     /// The gradients under the tensors' Hugging Face names, rows that got none as zeros.
@@ -43,10 +97,7 @@ impl Gradients {
         for (table, gradients) in parameters.embeddings.tables.iter().zip(&self.tables) {
             let Some(gradients) = gradients else { continue };
             let mut tensor = attackline_model::Tensor::zeros(&table.shape);
-            let width = table.shape[1];
-            for (&row, values) in gradients.rows.iter().zip(gradients.data.chunks_exact(width)) {
-                tensor.data[row * width..][..width].copy_from_slice(values);
-            }
+            gradients.add_to(&mut tensor.data, table.shape[1]);
             tensors.insert(table.name.clone(), tensor);
         }
         Ok(tensors)
@@ -81,7 +132,7 @@ impl Gradients {
             }
         }
         parameters.embeddings.update(&self.tables, &adamw(false, true));
-        Ok(())
+        parameters.follow_tie()
     }
 }
 

@@ -1,74 +1,10 @@
 use crate::{
-    TrainError,
-    adapter::{LORA_A, LORA_B},
-    embeddings::Embeddings,
-    method::Selection,
-    ops::{read, updated},
+    TrainError, TrainSettings, blocks::Blocks, builder::Builder, device::open, embeddings::Embeddings, method::Selection, parameter::Parameter,
     settings::FrozenType,
 };
-use attackline_kernels::{AdamW, adamw};
-use attackline_model::{Checkpoint, EncoderSpec, LayerRole, ModelError, Role, Tensor, TensorMap, WeightLayout};
-use candle_core::{DType, Device, Tensor as GraphTensor, Var};
-use rand_chacha::{
-    ChaCha8Rng,
-    rand_core::{RngCore, SeedableRng},
-};
-use rayon::prelude::*;
+use attackline_model::{Checkpoint, EncoderSpec, ModelError, Role, TensorMap, WeightLayout};
+use candle_core::{DType, Device};
 use std::{collections::BTreeSet, ops::Range};
-
-/// Keeps LoRA's draws apart from the new head's.
-const ADAPTER_SEED: u64 = 0x4c6f_5241;
-
-/// Elements of a part of an update.
-const PART: usize = 65_536;
-
-/// One variable of the graph with its moments. It may hold several tensors of the checkpoint, one below the other: query,
-/// key and value are one product, a norm's gain and bias one operand.
-pub(crate) struct Parameter {
-    /// Names and shapes of the checkpoint's tensors in it.
-    pub(crate) tensors: Vec<(String, Vec<usize>)>,
-    pub(crate) variable: Var,
-    /// Moments of the optimiser; empty for a frozen one.
-    pub(crate) first: Vec<f32>,
-    pub(crate) second: Vec<f32>,
-    /// Whether it has the head's learning rate.
-    pub(crate) head: bool,
-    /// Whether it is decayed.
-    pub(crate) decayed: bool,
-    /// The elements that are trained, if any: BitFit trains the bias of a norm, not its gain.
-    pub(crate) trained: Range<usize>,
-}
-
-impl Parameter {
-    /// Whether any of it is trained.
-    pub(crate) fn trainable(&self) -> bool {
-        !self.trained.is_empty()
-    }
-
-    /// The tensor for the graph: with gradient only in training and only where trainable.
-    pub(crate) fn tensor(&self, training: bool) -> GraphTensor {
-        if training && self.trainable() { self.variable.as_tensor().clone() } else { self.variable.as_detached_tensor() }
-    }
-
-    pub(crate) fn update(&mut self, gradient: &[f32], settings: &AdamW) -> Result<(), TrainError> {
-        let (first, second, trained) = (&mut self.first, &mut self.second, self.trained.clone());
-        let gradient = &gradient[trained.clone()];
-        updated(&self.variable, |weights| {
-            let state = weights[trained].par_chunks_mut(PART).zip(first.par_chunks_mut(PART)).zip(second.par_chunks_mut(PART));
-            state.zip(gradient.par_chunks(PART)).for_each(|(((weights, first), second), gradient)| adamw(settings, weights, gradient, first, second));
-        })?;
-        Ok(())
-    }
-
-    /// Divides the variable's elements, or their gradients, among the checkpoint's tensors.
-    pub(crate) fn divide(&self, mut data: &[f32], tensors: &mut TensorMap) {
-        for (name, shape) in &self.tensors {
-            let (own, others) = data.split_at(shape.iter().product());
-            tensors.insert(name.clone(), Tensor { shape: shape.clone(), data: own.to_vec() });
-            data = others;
-        }
-    }
-}
 
 /// The graph's variables of one layer, as places in [`Parameters::list`].
 #[derive(Clone, Copy)]
@@ -123,10 +59,11 @@ pub(crate) struct Placement {
 }
 
 impl Placement {
-    /// The processor, as training wants it.
-    pub(crate) fn training(frozen: FrozenType) -> Self {
-        let frozen = if frozen == FrozenType::Bf16 { DType::BF16 } else { DType::F32 };
-        Self { device: Device::Cpu, dtype: DType::F32, frozen }
+    /// For training: in our own operations all is f32 but frozen products, in candle's all is of one type.
+    pub(crate) fn training(settings: &TrainSettings) -> Result<Self, TrainError> {
+        let frozen = if settings.frozen_dtype == FrozenType::Bf16 { DType::BF16 } else { DType::F32 };
+        let dtype = if settings.blocks() == Blocks::Fused { DType::F32 } else { frozen };
+        Ok(Self { device: open(settings.device)?, dtype, frozen })
     }
 }
 
@@ -142,6 +79,10 @@ pub(crate) struct Parameters {
     pub(crate) convolution: Option<(Product, usize)>,
     pub(crate) pooler: Option<Product>,
     pub(crate) classifier: Product,
+    /// How many parameters stand before those of the layers.
+    before_layers: usize,
+    /// Whether the classifier's weight is the table of words.
+    pub(crate) tied: bool,
 }
 
 impl Parameters {
@@ -157,9 +98,7 @@ impl Parameters {
         use Role::*;
         let layout = WeightLayout::new(spec, labels);
         layout.check(weights, false)?;
-        let random = ChaCha8Rng::seed_from_u64(training.map_or(0, |(_, seed)| seed ^ ADAPTER_SEED));
-        let selection = training.map(|(selection, _)| selection);
-        let mut builder = Builder { layout: &layout, weights, placement, selection, random, list: Vec::new(), adapters: Vec::new() };
+        let mut builder = Builder::new(&layout, weights, placement, training);
         let embedding_projection = builder.optional_product(EmbeddingProjection, None)?;
         let embedding_norm = builder.add(&[EmbeddingNormGain, EmbeddingNormBias])?;
         let relative = match spec.used_relative() {
@@ -169,6 +108,7 @@ impl Parameters {
             }
             None => None,
         };
+        let before_layers = builder.list.len();
         let layers = (0..spec.layers).map(|layer| builder.layer(layer)).collect::<Result<_, _>>()?;
         let convolution = match builder.optional_product(ConvolutionWeight, Some(ConvolutionBias))? {
             Some(product) => Some((product, builder.add(&[ConvolutionNormGain, ConvolutionNormBias])?)),
@@ -177,9 +117,56 @@ impl Parameters {
         let pooler = builder.optional_product(PoolerWeight, Some(PoolerBias))?;
         let classifier = builder.product(&[ClassifierWeight], &[ClassifierBias])?;
         let (list, adapters) = (builder.list, builder.adapters);
-        let trained = selection.is_some_and(|selection| selection.trains(WordEmbedding));
+        let trained = training.is_some_and(|(selection, _)| selection.trains(WordEmbedding));
         let embeddings = Embeddings::new(spec, weights, trained, !trained && placement.frozen == DType::BF16)?;
-        Ok(Self { embeddings, list, adapters, embedding_projection, embedding_norm, relative, layers, convolution, pooler, classifier })
+        let tied = false;
+        Ok(Self {
+            embeddings,
+            list,
+            adapters,
+            embedding_projection,
+            embedding_norm,
+            relative,
+            layers,
+            convolution,
+            pooler,
+            classifier,
+            before_layers,
+            tied,
+        })
+    }
+
+    /// Makes the classifier's weight and the table of words one: the outputs are the vocabulary then.
+    pub(crate) fn tie(&mut self) -> Result<(), TrainError> {
+        self.tied = true;
+        let words = &self.embeddings.tables[0].weights;
+        self.list[self.classifier.weight].change(|own| own.copy_from_slice(words))
+    }
+
+    /// After the classifier's weight was changed, the table of words follows it where they are one.
+    pub(crate) fn follow_tie(&mut self) -> Result<(), TrainError> {
+        if self.tied {
+            self.embeddings.tables[0].weights = self.list[self.classifier.weight].values()?;
+        }
+        Ok(())
+    }
+
+    /// The first layer that anything trained stands in or before, and whether it is before all layers; the number of layers where only
+    /// the head is trained. Nothing below needs a gradient.
+    pub(crate) fn lowest_trained(&self) -> (usize, bool) {
+        let is_trained = |place: &usize| self.list[*place].trainable();
+        let convolved = self.convolution.is_some_and(|(product, norm)| [product.weight, norm].iter().chain(&product.bias).any(is_trained));
+        if self.embeddings.tables[0].trainable || convolved || (0..self.before_layers).any(|place| is_trained(&place)) {
+            return (0, true);
+        }
+        let starts: Vec<usize> = self.layers.iter().map(|layer| layer.query_key_value.weight).collect();
+        let first = (self.before_layers..self.list.len()).find(is_trained).unwrap_or(self.list.len());
+        (starts.iter().rposition(|&start| start <= first).filter(|_| self.in_layers(first)).unwrap_or(self.layers.len()), false)
+    }
+
+    /// Whether the place is of one of the layers.
+    fn in_layers(&self, place: usize) -> bool {
+        self.layers.last().is_some_and(|last| (self.before_layers..=last.output_norm).contains(&place))
     }
 
     /// What is trained, under its Hugging Face names; LoRA's additions as `….lora_A.weight` and `….lora_B.weight`.
@@ -189,7 +176,7 @@ impl Parameters {
             self.embeddings.export(&mut tensors);
         }
         for parameter in self.list.iter().filter(|parameter| parameter.trainable()) {
-            parameter.divide(&read(parameter.variable.as_tensor())?, &mut tensors);
+            parameter.divide(&parameter.values()?, &mut tensors);
         }
         Ok(tensors)
     }
@@ -197,16 +184,16 @@ impl Parameters {
     /// Sets tensors of the list that are trained.
     pub(crate) fn set_trained(&mut self, tensors: &TensorMap) -> Result<(), TrainError> {
         let mut left: BTreeSet<&String> = tensors.keys().collect();
-        for parameter in self.list.iter().filter(|parameter| parameter.trainable()) {
+        for parameter in self.list.iter_mut().filter(|parameter| parameter.trainable()) {
             let mut start = 0;
-            for (name, shape) in &parameter.tensors {
+            for (name, shape) in parameter.tensors.clone() {
                 let end = start + shape.iter().product::<usize>();
-                if let Some(tensor) = tensors.get(name) {
-                    if tensor.shape != *shape {
-                        return Err(ModelError::WrongShape { name: name.clone(), found: tensor.shape.clone(), expected: shape.clone() }.into());
+                if let Some(tensor) = tensors.get(&name) {
+                    if tensor.shape != shape {
+                        return Err(ModelError::WrongShape { name, found: tensor.shape.clone(), expected: shape }.into());
                     }
-                    updated(&parameter.variable, |own| own[start..end].copy_from_slice(&tensor.data))?;
-                    left.remove(name);
+                    parameter.change(|own| own[start..end].copy_from_slice(&tensor.data))?;
+                    left.remove(&name);
                 }
                 start = end;
             }
@@ -220,152 +207,7 @@ impl Parameters {
     /// Numbers that are trained, and all numbers.
     pub(crate) fn counts(&self) -> (usize, usize) {
         let tables = self.embeddings.tables.iter().map(|table| (if table.trainable { table.weights.len() } else { 0 }, table.shape.iter().product()));
-        let list = self.list.iter().map(|parameter| (parameter.first.len(), parameter.variable.elem_count()));
+        let list = self.list.iter().map(|parameter| (parameter.first.len(), parameter.len()));
         tables.chain(list).fold((0, 0), |total, next| (total.0 + next.0, total.1 + next.1))
     }
-}
-
-struct Builder<'a> {
-    layout: &'a WeightLayout,
-    weights: &'a Checkpoint,
-    placement: &'a Placement,
-    selection: Option<&'a Selection>,
-    random: ChaCha8Rng,
-    list: Vec<Parameter>,
-    adapters: Vec<Adapter>,
-}
-
-impl Builder<'_> {
-    fn add(&mut self, roles: &[Role]) -> Result<usize, TrainError> {
-        let (mut names, mut data) = (Vec::new(), Vec::new());
-        for &role in roles {
-            let entry = self.layout.require(role)?;
-            data.extend(self.weights.tensor(&entry.name)?.data);
-            names.push((entry.name.clone(), entry.shape.clone()));
-        }
-        // Weights go one below the other; a norm's vectors become the rows of a matrix; biases are joined end to end.
-        let shape = match &names[0].1[..] {
-            [width] if is_gain(roles[0]) => vec![2, *width],
-            [_] => vec![data.len()],
-            [outputs, ..] => vec![outputs * roles.len(), data.len() / roles.len() / outputs],
-            [] => vec![1],
-        };
-        let width = data.len() / roles.len();
-        let decayed = shape.len() == 2 && !is_gain(roles[0]);
-        // One operand may hold a norm's gain, which BitFit leaves, above its bias; all other roles in one are trained or not together.
-        let trains = |role: &Role| self.selection.is_some_and(|selection| selection.trains(*role));
-        let first = roles.iter().position(trains).unwrap_or(roles.len());
-        let trained = first * width..data.len();
-        // The table of relative positions is cut and normed, so only what is multiplied with is kept short.
-        let frozen_product = trained.is_empty() && decayed && roles[0] != Role::RelativeEmbedding;
-        let dtype = if frozen_product { self.placement.frozen } else { self.placement.dtype };
-        let tensor = GraphTensor::from_vec(data, shape, &self.placement.device)?.to_dtype(dtype)?;
-        self.push(names, tensor, (roles[0].is_head(), decayed), trained)
-    }
-
-    fn push(
-        &mut self,
-        tensors: Vec<(String, Vec<usize>)>,
-        tensor: GraphTensor,
-        (head, decayed): (bool, bool),
-        trained: Range<usize>,
-    ) -> Result<usize, TrainError> {
-        let moments = vec![0.0; trained.len()];
-        let variable = Var::from_tensor(&tensor)?;
-        self.list.push(Parameter { tensors, variable, first: moments.clone(), second: moments, head, decayed, trained });
-        Ok(self.list.len() - 1)
-    }
-
-    fn product(&mut self, weights: &[Role], biases: &[Role]) -> Result<Product, TrainError> {
-        let weight = self.add(weights)?;
-        let bias = if biases.is_empty() { None } else { Some(self.add(biases)?) };
-        Ok(Product { weight, bias, adapter: self.adapter(weights)? })
-    }
-
-    /// The addition that LoRA makes to a product of these weights: A drawn as PyTorch draws a product's weight, B 0.
-    fn adapter(&mut self, weights: &[Role]) -> Result<Option<usize>, TrainError> {
-        let Some(selection) = self.selection else { return Ok(None) };
-        let Some(lora) = weights.iter().find_map(|&role| selection.adapts(role)) else { return Ok(None) };
-        let (mut a_names, mut b_names, mut blocks, mut rows) = (Vec::new(), Vec::new(), Vec::new(), 0);
-        let (mut inputs, rank) = (0, lora.rank);
-        for &role in weights {
-            let entry = self.layout.require(role)?;
-            let [outputs, width] = entry.shape[..] else { continue };
-            if selection.adapts(role).is_some() {
-                let module = entry.name.strip_suffix(".weight").unwrap_or(&entry.name);
-                a_names.push((format!("{module}{LORA_A}"), vec![rank, width]));
-                b_names.push((format!("{module}{LORA_B}"), vec![outputs, rank]));
-                blocks.push(rows..rows + outputs);
-            }
-            rows += outputs;
-            inputs = width;
-        }
-        let bound = 1.0 / (inputs as f64).sqrt();
-        let a: Vec<f32> = (0..blocks.len() * rank * inputs).map(|_| (bound * (2.0 * uniform(&mut self.random) - 1.0)) as f32).collect();
-        let outputs: usize = blocks.iter().map(Range::len).sum();
-        let (a_len, device) = (a.len(), &self.placement.device);
-        let a = GraphTensor::from_vec(a, (blocks.len() * rank, inputs), device)?;
-        let b = GraphTensor::zeros((outputs, rank), DType::F32, device)?;
-        let a = self.push(a_names, a, (false, true), 0..a_len)?;
-        let b = self.push(b_names, b, (false, true), 0..outputs * rank)?;
-        self.adapters.push(Adapter { a, b, blocks, rank, scale: lora.scale() as f32, dropout: lora.dropout });
-        Ok(Some(self.adapters.len() - 1))
-    }
-
-    /// A product that some architectures have.
-    fn optional_product(&mut self, weight: Role, bias: Option<Role>) -> Result<Option<Product>, TrainError> {
-        if self.layout.entry(weight).is_none() {
-            return Ok(None);
-        }
-        self.product(&[weight], bias.as_slice()).map(Some)
-    }
-
-    fn layer(&mut self, index: usize) -> Result<LayerPlaces, TrainError> {
-        use LayerRole::*;
-        let role = |role| Role::Layer(index, role);
-        Ok(LayerPlaces {
-            query_key_value: self.product(&[QueryWeight, KeyWeight, ValueWeight].map(role), &[QueryBias, KeyBias, ValueBias].map(role))?,
-            position_keys: self.optional_product(role(PositionKeyWeight), Some(role(PositionKeyBias)))?,
-            position_queries: self.optional_product(role(PositionQueryWeight), Some(role(PositionQueryBias)))?,
-            attention_output: self.product(&[role(AttentionOutputWeight)], &[role(AttentionOutputBias)])?,
-            attention_norm: self.add(&[AttentionNormGain, AttentionNormBias].map(role))?,
-            up: self.product(&[role(UpWeight)], &[role(UpBias)])?,
-            down: self.product(&[role(DownWeight)], &[role(DownBias)])?,
-            output_norm: self.add(&[OutputNormGain, OutputNormBias].map(role))?,
-        })
-    }
-}
-
-/// Whether the role is the first of a norm's two vectors.
-fn is_gain(role: Role) -> bool {
-    use LayerRole::{AttentionNormGain, OutputNormGain};
-    matches!(role, Role::EmbeddingNormGain | Role::RelativeNormGain | Role::ConvolutionNormGain | Role::Layer(_, AttentionNormGain | OutputNormGain))
-}
-
-/// A number from 0 to below 1.
-fn uniform(random: &mut ChaCha8Rng) -> f64 {
-    (random.next_u64() >> 11) as f64 / (1u64 << 53) as f64
-}
-
-/// `weights` with a head for `labels` outputs: what is missing of it, and the classifier in any case, is drawn from `seed` as BERT's
-/// initialiser does, normal with deviation 0.02 and biases 0.
-pub(crate) fn with_new_head(spec: &EncoderSpec, weights: &Checkpoint, labels: usize, seed: u64) -> Checkpoint {
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    // Box-Muller; 1 - u keeps the logarithm finite.
-    let mut normal = || (-2.0 * (1.0 - uniform(&mut random)).ln()).sqrt() * (std::f64::consts::TAU * uniform(&mut random)).cos();
-    let mut weights = weights.clone();
-    let layout = WeightLayout::new(spec, labels);
-    let is_classifier = |role| matches!(role, Role::ClassifierWeight | Role::ClassifierBias);
-    // The classifier first, so that a base with a pooler and one without draw the same.
-    let mut entries: Vec<_> = layout.entries().iter().filter(|entry| entry.role.is_head()).collect();
-    entries.sort_by_key(|entry| !is_classifier(entry.role));
-    for entry in entries {
-        if is_classifier(entry.role) || weights.shape(&entry.name).is_none() {
-            let deviation = if entry.shape.len() == 2 { 0.02 } else { 0.0 };
-            let mut tensor = Tensor::zeros(&entry.shape);
-            tensor.data.iter_mut().for_each(|value| *value = (deviation * normal()) as f32);
-            weights.insert(entry.name.clone(), tensor);
-        }
-    }
-    weights
 }

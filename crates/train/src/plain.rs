@@ -3,9 +3,9 @@
 use crate::{
     blocks::Shape,
     lines::Lines,
-    ops::{Dropped, PositionColumns},
+    ops::{Dropped, LoraLinear, PositionColumns},
 };
-use candle_core::{D, DType, Result, Tensor, bail};
+use candle_core::{D, DType, Result, Tensor};
 
 pub(crate) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, outputs: Option<usize>) -> Result<Tensor> {
     let outputs = outputs.unwrap_or(weight.dim(0)?);
@@ -14,6 +14,26 @@ pub(crate) fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>, outputs
         Some(bias) => product.broadcast_add(&bias.narrow(0, 0, outputs)?),
         None => Ok(product),
     }
+}
+
+/// What [`LoraLinear`] computes, of an input that is activated already.
+pub(crate) fn lora(x: &Tensor, a: &Tensor, b: &Tensor, block: &LoraLinear) -> Result<Tensor> {
+    let (rows, rank) = (x.dim(0)?, block.rank);
+    let low = dropout(x, block.dropped)?.matmul(&a.t()?)?;
+    let zeros = |columns: usize| Tensor::zeros((rows, columns), x.dtype(), x.device());
+    let (mut parts, mut filled) = (Vec::new(), 0);
+    for (index, outputs, first) in block.live() {
+        if outputs.start > filled {
+            parts.push(zeros(outputs.start - filled)?);
+        }
+        let (low, b) = (low.narrow(1, index * rank, rank)?.contiguous()?, b.narrow(0, first, outputs.len())?);
+        parts.push((low.matmul(&b.t()?)? * f64::from(block.scale))?);
+        filled = outputs.end;
+    }
+    if block.outputs > filled {
+        parts.push(zeros(block.outputs - filled)?);
+    }
+    linear(x, &block.weight, block.bias.as_ref(), Some(block.outputs))? + Tensor::cat(&parts, 1)?
 }
 
 /// Layer norm in f32, whatever the type of `x`.
@@ -67,9 +87,6 @@ pub(crate) fn neighbours(x: &Tensor, lines: &Lines, kernel: usize) -> Result<Ten
 }
 
 pub(crate) fn attention(qkv: &Tensor, lines: &Lines, shape: &Shape<'_>) -> Result<Tensor> {
-    if shape.dropped.rate > 0.0 {
-        bail!("dropped-out attention probabilities exist in the fused blocks only");
-    }
     let (count, longest, heads) = (lines.count(), lines.longest(), shape.heads);
     let hidden = qkv.dim(1)? / 3;
     let width = hidden / heads;
@@ -83,7 +100,8 @@ pub(crate) fn attention(qkv: &Tensor, lines: &Lines, shape: &Shape<'_>) -> Resul
     let scale = 1.0 / ((width * shape.terms) as f64).sqrt();
     let scores = (scores.to_dtype(DType::F32)? * scale)?.broadcast_add(&mask(lines, qkv)?)?;
     let shifted = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
-    let probabilities = shifted.broadcast_div(&shifted.sum_keepdim(D::Minus1)?)?.to_dtype(qkv.dtype())?;
+    // The mask is drawn for the rectangle: another one than the fused block's, which has no padding.
+    let probabilities = dropout(&shifted.broadcast_div(&shifted.sum_keepdim(D::Minus1)?)?, shape.dropped)?.to_dtype(qkv.dtype())?;
     let context = probabilities.matmul(&values)?.transpose(1, 2)?.reshape((count * longest, hidden))?;
     context.index_select(&real_tokens(lines, qkv)?, 0)
 }

@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn every_row_once_within_the_budget_and_by_the_seed() {
-        let rows: Vec<Example> = (0..100).map(|i| Example { ids: vec![0; 1 + i % 13], label: 0 }).collect();
+        let rows: Vec<Example> = (0..100).map(|i| Example::new(vec![0; 1 + i % 13], 0)).collect();
         let batches = epoch_batches(&rows, 32, 7, 0);
         assert!(batches.iter().all(|batch| !batch.is_empty() && batch.iter().map(|&i| rows[i].ids.len()).sum::<usize>() <= 32));
         let mut seen: Vec<usize> = batches.iter().flatten().copied().collect();
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn a_line_above_the_budget_stands_alone() {
-        let rows = [5, 50, 5].map(|len| Example { ids: vec![0; len], label: 0 });
+        let rows = [5, 50, 5].map(|len| Example::new(vec![0; len], 0));
         assert_eq!(batches_in_order(&rows, 10, 0..3), [vec![0], vec![1], vec![2]]);
     }
 }

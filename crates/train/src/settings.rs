@@ -1,4 +1,4 @@
-use crate::{Method, Schedule, Selection, TrainError};
+use crate::{DeviceKind, Method, Schedule, Selection, TrainError, blocks::Blocks};
 use serde::{Deserialize, Serialize};
 
 /// The type in which frozen products are kept.
@@ -33,6 +33,14 @@ pub struct TrainSettings {
     pub clip_norm: f64,
     /// Tokens of a batch, at most, unless one line alone has more.
     pub batch_tokens: usize,
+    /// Batches whose gradients are added up for one step: as if batches were so many times as large.
+    pub accumulate: usize,
+    /// Keep only each layer's input on the way forward and compute the layer again for its gradient: a third more time, far less memory.
+    pub recompute: bool,
+    /// Where to compute.
+    pub device: DeviceKind,
+    /// Compute in candle's own operations on the processor too, as on a GPU: slow, to test what a GPU runs.
+    pub plain: bool,
     /// Dropout of embeddings, attention probabilities, block outputs and the pooled vector.
     pub dropout: f32,
     /// Seed of the new head, of the order of lines and of dropout.
@@ -43,7 +51,8 @@ pub struct TrainSettings {
     pub label_smoothing: f32,
     /// Power of the focal loss: what the model knows already counts less; 0 is plain cross entropy. Not together with smoothing.
     pub focus: f32,
-    /// How frozen products are kept: f32, or bf16 in half the memory. They are computed with in f32 in any case.
+    /// How frozen products are kept: f32, or bf16 in half the memory. On the processor they are computed with in f32 in any case; on a GPU
+    /// bf16 is what all is computed in, and only the optimiser keeps f32.
     pub frozen_dtype: FrozenType,
     /// The longest line in tokens.
     pub max_length: usize,
@@ -67,6 +76,10 @@ impl Default for TrainSettings {
             schedule: Schedule::Linear,
             clip_norm: 1.0,
             batch_tokens: 2048,
+            accumulate: 1,
+            recompute: false,
+            device: DeviceKind::Cpu,
+            plain: false,
             dropout: 0.1,
             seed: 7,
             class_weights: None,
@@ -82,13 +95,17 @@ impl Default for TrainSettings {
 }
 
 impl TrainSettings {
+    pub(crate) fn blocks(&self) -> Blocks {
+        if self.device == DeviceKind::Cpu && !self.plain { Blocks::Fused } else { Blocks::Plain }
+    }
+
     /// Refuses values that can't work, by name.
     pub fn check(&self, labels: usize) -> Result<(), TrainError> {
         let share = |value: f64| (0.0..1.0).contains(&value);
         let positive = |value: f64| value.is_finite() && value > 0.0;
         let weights = self.class_weights.as_ref();
         let lora = if let Method::Lora(lora) = &self.selection.method { Some(lora) } else { None };
-        let rules: [(&'static str, bool, &str); 17] = [
+        let rules: [(&'static str, bool, &str); 18] = [
             ("lora-rank", lora.is_none_or(|lora| (1..=1_024).contains(&lora.rank)), "is from 1 to 1024"),
             ("lora-alpha", lora.is_none_or(|lora| positive(lora.alpha)), "must be above 0"),
             ("lora-dropout", lora.is_none_or(|lora| share(f64::from(lora.dropout))), "is a share from 0 to below 1"),
@@ -100,6 +117,7 @@ impl TrainSettings {
             ("warmup", share(self.warmup), "is a share from 0 to below 1"),
             ("clip-norm", positive(self.clip_norm), "must be above 0"),
             ("batch-tokens", self.batch_tokens > 0, "must be at least 1"),
+            ("accumulate", (1..=65_536).contains(&self.accumulate), "is from 1 to 65536"),
             ("dropout", share(f64::from(self.dropout)), "is a share from 0 to below 1"),
             ("label-smoothing", share(f64::from(self.label_smoothing)), "is a share from 0 to below 1"),
             ("focal", self.focus.is_finite() && self.focus >= 0.0, "must not be negative"),

@@ -57,9 +57,9 @@ impl Observer for TensorBoard {
     }
 
     fn epoch(&mut self, report: &EpochReport) {
-        let values =
-            [("validation/loss", report.validation_loss), ("validation/accuracy", report.accuracy), ("validation/macro_f1", report.macro_f1)];
-        self.write(report.step, &values);
+        let f1 = report.macro_f1.map(|f1| ("validation/macro_f1", f1));
+        let values = [("validation/loss", report.validation_loss), ("validation/accuracy", report.accuracy)].into_iter().chain(f1);
+        self.write(report.step, &values.collect::<Vec<_>>());
     }
 }
 

@@ -1,36 +1,33 @@
 use crate::{
     EpochReport, Example, Method, Observer, StepReport, TrainError, TrainSettings,
     adapter::merge,
-    blocks::Blocks,
+    batch::Batch,
     checkpoint::{self, State},
-    embeddings::Sources,
-    graph::Pass,
-    lines::Lines,
-    ops::{CrossEntropy, Dropped, read},
+    initial::{DEVIATION, small_deviation, with_new_head},
+    network::Network,
+    ops::{Dropped, read},
     optimiser::Gradients,
-    parameters::{Parameters, Placement, with_new_head},
+    parameters::{Parameters, Placement},
     sampler::{batches_in_order, epoch_batches},
+    task::{Figures, Task, check_rows},
 };
-use attackline_evaluate::Report;
-use attackline_kernels::{Loss, cross_entropy};
-use attackline_model::{Checkpoint, EncoderSpec, Labels, ModelFolder, Step, TensorMap};
-use candle_core::{Device, Tensor, Var};
+use attackline_model::{Activation, Checkpoint, EncoderSpec, Head, Labels, ModelFolder, Pooling, Step, TensorMap};
 use sha2::{Digest, Sha256};
 use std::{
     cell::RefCell,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
 /// A batch's loss above this is no longer learning: an untrained classifier of a thousand labels has 7.
 const RUNAWAY_LOSS: f64 = 50.0;
 
+/// Keeps the tokens hidden in validation apart from those hidden in training.
+const VALIDATION: u64 = 0x7661_6c69;
+
 /// The rows of a run.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct TrainingData {
     /// What the weights learn from.
     pub train: Vec<Example>,
@@ -49,17 +46,17 @@ pub struct Outcome {
     pub best_epoch: usize,
     /// Every epoch's figures.
     pub epochs: Vec<EpochReport>,
+    /// Every step's loss.
+    pub losses: Vec<f32>,
     /// Steps done, those before a resumption included.
     pub steps: u64,
 }
 
 /// A training run.
 pub struct Trainer<'a> {
-    spec: EncoderSpec,
-    labels: &'a Labels,
+    network: Network,
     data: &'a TrainingData,
     settings: TrainSettings,
-    parameters: Parameters,
     /// What the run starts from, its head for these labels.
     base: Checkpoint,
     best: TensorMap,
@@ -79,68 +76,76 @@ struct Clock {
     tokens: usize,
 }
 
-/// Lines packed for the graph.
-struct Batch {
-    sources: Sources,
-    lines: Lines,
-    labels: Vec<usize>,
-    tokens: usize,
-}
-
-impl Batch {
-    fn new(rows: &[Example], indices: &[usize], spec: &EncoderSpec, parameters: &Parameters) -> Self {
-        let (mut ids, mut offsets, mut labels) = (Vec::new(), vec![0], Vec::new());
-        for &index in indices {
-            ids.extend_from_slice(&rows[index].ids);
-            offsets.push(ids.len());
-            labels.push(rows[index].label);
-        }
-        Self { sources: parameters.embeddings.sources(&ids, &offsets), lines: Lines::new(&offsets, spec.used_relative()), labels, tokens: ids.len() }
-    }
-}
-
 impl<'a> Trainer<'a> {
-    /// Sets up a run that starts from the weights of `folder` and learns `labels`. Checks settings and rows.
-    pub fn new(folder: &ModelFolder, labels: &'a Labels, data: &'a TrainingData, settings: TrainSettings) -> Result<Self, TrainError> {
-        settings.check(labels.len())?;
-        check_rows("training", &data.train, &folder.spec, labels.len())?;
-        check_rows("validation", &data.validation, &folder.spec, labels.len())?;
+    /// Sets up a run that starts from the weights of `folder` and learns `labels`, one a line or, where they say so,
+    /// [several](Labels::several). Checks settings and rows.
+    pub fn new(folder: &ModelFolder, labels: &Labels, data: &'a TrainingData, settings: TrainSettings) -> Result<Self, TrainError> {
+        let keeps_head = folder.labels.as_ref() == Some(labels);
+        let weights =
+            if keeps_head { folder.weights.clone() } else { with_new_head(&folder.spec, &folder.weights, labels.len(), DEVIATION, settings.seed) };
+        Self::start(folder.spec.clone(), weights, Task::Label(labels.clone()), data, settings)
+    }
+
+    /// Sets up a run that learns to restore hidden tokens (masked language modelling, Devlin et al. 2018), of rows without labels. `mask` is
+    /// the token that stands for a hidden one. Outputs and words share one table; between stands a product with a GELU, which is of no
+    /// use afterwards, as the outputs are not.
+    pub fn restoring(
+        spec: &EncoderSpec,
+        weights: &Checkpoint,
+        mask: u32,
+        data: &'a TrainingData,
+        settings: TrainSettings,
+    ) -> Result<Self, TrainError> {
+        if spec.embedding != spec.hidden {
+            return Err(TrainError::Data("a model whose embeddings are narrower than its layers can't be pretrained".into()));
+        }
+        let spec = EncoderSpec { head: Head { pooling: Pooling::First, dense: Some(Activation::Gelu) }, ..spec.clone() };
+        let vocabulary = spec.vocabulary;
+        let weights = with_new_head(&spec, weights, vocabulary, small_deviation(spec.hidden), settings.seed);
+        Self::start(spec, weights, Task::Restore { vocabulary, mask }, data, settings)
+    }
+
+    fn start(spec: EncoderSpec, weights: Checkpoint, task: Task, data: &'a TrainingData, settings: TrainSettings) -> Result<Self, TrainError> {
+        settings.check(task.outputs())?;
+        let limits = (spec.longest, spec.vocabulary);
+        check_rows("training", &data.train, &task, limits)?;
+        check_rows("validation", &data.validation, &task, limits)?;
         let pool = rayon::ThreadPoolBuilder::new()
             .num_threads(settings.threads)
             .build()
             .map_err(|error| TrainError::Setting { name: "threads", reason: error.to_string() })?;
-        let total_steps =
-            (0..settings.epochs).map(|epoch| epoch_batches(&data.train, settings.batch_tokens, settings.seed, epoch).len() as u64).sum();
-        let keeps_head = folder.labels.as_ref().is_some_and(|old| old.names() == labels.names());
-        let weights = if keeps_head { folder.weights.clone() } else { with_new_head(&folder.spec, &folder.weights, labels.len(), settings.seed) };
-        let state = State { fingerprint: fingerprint(folder, labels, data, &settings)?, ..State::default() };
-        Ok(Self {
-            spec: folder.spec.clone(),
-            labels,
+        let state = State { fingerprint: fingerprint(&spec, &weights, &task, data, &settings)?, ..State::default() };
+        let placement = Placement::training(&settings)?;
+        let mut parameters = Parameters::new(&spec, &weights, task.outputs(), Some((&settings.selection, settings.seed)), &placement)?;
+        if matches!(task, Task::Restore { .. }) {
+            parameters.tie()?;
+        }
+        let mut trainer = Self {
+            network: Network { spec, parameters, placement, blocks: settings.blocks(), task },
             data,
-            parameters: Parameters::new(
-                &folder.spec,
-                &weights,
-                labels.len(),
-                Some((&settings.selection, settings.seed)),
-                &Placement::training(settings.frozen_dtype),
-            )?,
-            base: weights,
             settings,
+            base: weights,
             best: TensorMap::new(),
             state,
             checkpoints: None,
-            total_steps,
+            total_steps: 0,
             pool,
             clock: Clock::default(),
-        })
+        };
+        trainer.total_steps = (0..trainer.settings.epochs).map(|epoch| trainer.steps_of(epoch).len() as u64).sum();
+        Ok(trainer)
+    }
+
+    /// The rows of each step of an epoch.
+    fn steps_of(&self, epoch: usize) -> Vec<Vec<usize>> {
+        epoch_batches(&self.data.train, self.settings.batch_tokens * self.settings.accumulate, self.settings.seed, epoch)
     }
 
     /// Keeps a checkpoint in `folder`, and goes on from the one that is there, if it is of this very run. Says at which
     /// step the run stands.
     pub fn checkpoints_in(&mut self, folder: &Path) -> Result<u64, TrainError> {
         self.checkpoints = Some(folder.to_owned());
-        if let Some((state, best)) = checkpoint::load(folder, &self.state.fingerprint, &mut self.parameters)? {
+        if let Some((state, best)) = checkpoint::load(folder, &self.state.fingerprint, &mut self.network.parameters)? {
             (self.state, self.best) = (state, best);
         }
         Ok(self.state.step)
@@ -153,18 +158,23 @@ impl<'a> Trainer<'a> {
 
     /// What is trained as it stands, by Hugging Face names.
     pub fn trained(&self) -> Result<TensorMap, TrainError> {
-        self.parameters.trained()
+        self.network.parameters.trained()
     }
 
     /// Sets what is trained to what another run trained, such as a LoRA adapter to go on from. Every tensor must be one that this run
     /// trains; those not named stay as they are.
     pub fn set_trained(&mut self, tensors: &TensorMap) -> Result<(), TrainError> {
-        self.parameters.set_trained(tensors)
+        self.network.parameters.set_trained(tensors)
     }
 
     /// How many numbers are trained, and how many there are.
     pub fn counts(&self) -> (usize, usize) {
-        self.parameters.counts()
+        self.network.parameters.counts()
+    }
+
+    /// The loss of every step so far, also of those before an interruption.
+    pub fn losses(&self) -> &[f32] {
+        &self.state.losses
     }
 
     fn lora_scale(&self) -> f64 {
@@ -174,7 +184,7 @@ impl<'a> Trainer<'a> {
     /// Trains to the end, or until `cancel` is set: then the state is saved and [`TrainError::Interrupted`] comes back.
     pub fn run(&mut self, observer: &mut dyn Observer, cancel: &AtomicBool) -> Result<Outcome, TrainError> {
         while self.state.epoch < self.settings.epochs && !self.out_of_patience() {
-            let batches = epoch_batches(&self.data.train, self.settings.batch_tokens, self.settings.seed, self.state.epoch);
+            let batches = self.steps_of(self.state.epoch);
             while self.state.batch < batches.len() {
                 let report = self.step(&batches[self.state.batch])?;
                 observer.step(&report);
@@ -193,7 +203,8 @@ impl<'a> Trainer<'a> {
         }
         let best_epoch = self.state.epochs.iter().rev().find(|report| report.best).map_or(0, |report| report.epoch);
         let weights = merge(&self.base, &self.best, self.lora_scale())?;
-        Ok(Outcome { weights, trained: self.best.clone(), best_epoch, epochs: self.state.epochs.clone(), steps: self.state.step })
+        let (epochs, losses) = (self.state.epochs.clone(), self.state.losses.clone());
+        Ok(Outcome { weights, trained: self.best.clone(), best_epoch, epochs, losses, steps: self.state.step })
     }
 
     fn out_of_patience(&self) -> bool {
@@ -201,24 +212,27 @@ impl<'a> Trainer<'a> {
     }
 
     fn save(&self) -> Result<(), TrainError> {
-        self.checkpoints.as_ref().map_or(Ok(()), |folder| checkpoint::save(folder, &self.state, &self.parameters, &self.best))
+        self.checkpoints.as_ref().map_or(Ok(()), |folder| checkpoint::save(folder, &self.state, &self.network.parameters, &self.best))
     }
 
     fn step(&mut self, indices: &[usize]) -> Result<StepReport, TrainError> {
         let start = Instant::now();
-        let batch = Batch::new(&self.data.train, indices, &self.spec, &self.parameters);
         let step = self.state.step + 1;
         let factor = self.settings.schedule.factor(step, self.total_steps, self.settings.warmup);
-        let Self { pool, parameters, spec, settings, .. } = self;
-        let (loss, gradient_norm) = pool.install(|| learn(spec, parameters, settings, &batch, step, factor))?;
+        let masks = self.settings.seed.wrapping_add(self.state.epoch as u64);
+        let parts = batches_in_order(&self.data.train, self.settings.batch_tokens, indices.iter().copied());
+        let batches: Vec<Batch> = parts.iter().map(|part| self.batch(&self.data.train, part, masks)).collect();
+        let Self { pool, network, settings, .. } = self;
+        let (loss, gradient_norm) = pool.install(|| learn(network, settings, &batches, step, factor))?;
         self.state.step = step;
         self.state.batch += 1;
-        self.state.lines += batch.labels.len();
-        self.state.loss += loss * batch.labels.len() as f64;
+        self.state.lines += indices.len();
+        self.state.loss += loss * indices.len() as f64;
+        self.state.losses.push(loss as f32);
         self.clock.busy += start.elapsed();
         self.clock.steps += 1;
-        self.clock.lines += batch.labels.len();
-        self.clock.tokens += batch.tokens;
+        self.clock.lines += indices.len();
+        self.clock.tokens += batches.iter().map(|batch| batch.tokens).sum::<usize>();
         let seconds = self.clock.busy.as_secs_f64();
         Ok(StepReport {
             step,
@@ -234,12 +248,10 @@ impl<'a> Trainer<'a> {
     }
 
     fn finish_epoch(&mut self) -> Result<EpochReport, TrainError> {
-        let (validation_loss, figures) = self.validate()?;
-        let score = (figures.macro_average.f1, validation_loss);
-        let best = self.state.best.is_none_or(|(f1, loss)| score.0 > f1 || (score.0 == f1 && score.1 < loss));
+        let figures = self.validate()?;
+        let best = self.state.epochs.iter().rfind(|report| report.best).is_none_or(|report| figures.better_than(report));
         if best {
-            self.best = self.parameters.trained()?;
-            self.state.best = Some(score);
+            self.best = self.network.parameters.trained()?;
             self.state.without_better = 0;
         } else {
             self.state.without_better += 1;
@@ -248,9 +260,9 @@ impl<'a> Trainer<'a> {
             epoch: self.state.epoch + 1,
             step: self.state.step,
             train_loss: self.state.loss / self.state.lines.max(1) as f64,
-            validation_loss,
+            validation_loss: figures.loss,
             accuracy: figures.accuracy,
-            macro_f1: figures.macro_average.f1,
+            macro_f1: figures.macro_f1,
             best,
         };
         self.state.epochs.push(report.clone());
@@ -259,32 +271,30 @@ impl<'a> Trainer<'a> {
         Ok(report)
     }
 
+    fn batch(&self, rows: &[Example], indices: &[usize], seed: u64) -> Batch {
+        Batch::new(rows, indices, (&self.network.spec, &self.network.parameters), &self.network.task, seed)
+    }
+
     /// Mean loss and figures on the validation rows.
-    fn validate(&self) -> Result<(f64, Report), TrainError> {
+    fn validate(&self) -> Result<Figures, TrainError> {
         let rows = &self.data.validation;
-        let classes = self.labels.len();
-        let logits = self.predict(rows)?;
-        let truth: Vec<usize> = rows.iter().map(|row| row.label).collect();
-        let mut unused = vec![0.0; logits.len()];
-        let loss = cross_entropy(&logits, &truth, Loss::default(), &mut unused);
-        let predicted: Vec<usize> = logits.chunks_exact(classes).map(best).collect();
-        Ok((f64::from(loss), Report::new(self.labels.names(), &truth, &predicted)))
+        let (mut logits, mut truth) = (Vec::new(), Vec::new());
+        for indices in batches_in_order(rows, self.settings.batch_tokens, 0..rows.len()) {
+            let batch = self.batch(rows, &indices, VALIDATION);
+            logits.extend(self.pool.install(|| self.network.logits(&batch, &|_, _| {}))?);
+            truth.extend(batch.labels.iter().cloned());
+        }
+        Ok(self.network.task.figures(&logits, &truth))
     }
 
     /// Logits `[rows, labels]` of the weights as they stand, without dropout.
     pub fn predict(&self, rows: &[Example]) -> Result<Vec<f32>, TrainError> {
-        let mut logits = Vec::with_capacity(rows.len() * self.labels.len());
+        let mut logits = Vec::with_capacity(rows.len() * self.network.task.outputs());
         for indices in batches_in_order(rows, self.settings.batch_tokens, 0..rows.len()) {
-            let batch = Batch::new(rows, &indices, &self.spec, &self.parameters);
-            logits.extend(self.pool.install(|| self.forward(&batch, &|_, _| {}))?);
+            let batch = self.batch(rows, &indices, VALIDATION);
+            logits.extend(self.pool.install(|| self.network.logits(&batch, &|_, _| {}))?);
         }
         Ok(logits)
-    }
-
-    fn forward(&self, batch: &Batch, seen: &dyn Fn(Step, &Tensor)) -> Result<Vec<f32>, TrainError> {
-        let embedded = Tensor::from_vec(self.parameters.embeddings.gather(&batch.sources), (batch.tokens, self.spec.embedding), &Device::Cpu)?;
-        let pass = Pass { spec: &self.spec, parameters: &self.parameters, blocks: Blocks::Fused, lines: &batch.lines, training: None, seen };
-        Ok(read(&pass.logits(&embedded)?)?.to_vec())
     }
 
     /// [`Trainer::predict`] on rows that make one batch, telling `seen` of every step's result on the way: to compare it with another
@@ -292,98 +302,69 @@ impl<'a> Trainer<'a> {
     pub fn observed_logits(&self, rows: &[Example], seen: &mut dyn FnMut(Step, &[f32])) -> Result<Vec<f32>, TrainError> {
         let indices: Vec<usize> = (0..rows.len()).collect();
         let seen = RefCell::new(seen);
-        self.forward(&Batch::new(rows, &indices, &self.spec, &self.parameters), &|step, result| {
+        let logits = self.network.logits(&self.batch(rows, &indices, VALIDATION), &|step, result| {
             if let Ok(values) = read(result) {
                 (seen.borrow_mut())(step, &values);
             }
-        })
+        });
+        Ok(logits?)
     }
 
     /// The loss of rows that make one batch and its gradient at every trainable tensor, by Hugging Face name, with the run's loss
     /// settings but without dropout.
     pub fn gradients(&self, rows: &[Example]) -> Result<(f64, TensorMap), TrainError> {
         let indices: Vec<usize> = (0..rows.len()).collect();
-        let batch = Batch::new(rows, &indices, &self.spec, &self.parameters);
-        let (loss, gradients) = self.pool.install(|| gradients(&self.spec, &self.parameters, &self.settings, &batch, Dropped::NONE))?;
-        Ok((loss, gradients.export(&self.parameters)?))
+        let batch = self.batch(rows, &indices, VALIDATION);
+        let (loss, gradients) = self.pool.install(|| self.network.gradients(&batch, &self.settings, Dropped::NONE, 1.0))?;
+        Ok((loss, gradients.export(&self.network.parameters)?))
     }
 }
 
-/// One step: the batch's loss, its gradient, the update. Gives the loss and the gradient's norm.
-fn learn(
-    spec: &EncoderSpec,
-    parameters: &mut Parameters,
-    settings: &TrainSettings,
-    batch: &Batch,
-    step: u64,
-    factor: f64,
-) -> Result<(f64, f64), TrainError> {
+/// One step: the batches' loss, its gradient, the update, as if the batches were one. Gives the loss and the gradient's norm.
+fn learn(network: &mut Network, settings: &TrainSettings, batches: &[Batch], step: u64, factor: f64) -> Result<(f64, f64), TrainError> {
     let seed = settings.seed.wrapping_add(step.wrapping_mul(0xa076_1d64_78bd_642f));
-    let (loss, gradients) = gradients(spec, parameters, settings, batch, Dropped { rate: settings.dropout, seed })?;
+    let weights: Vec<f64> = batches.iter().map(|batch| batch.loss(&network.task, settings).total_weight()).collect();
+    let total: f64 = weights.iter().sum();
+    let mut loss = 0.0;
+    let mut sum: Option<Gradients> = None;
+    for (index, (batch, weight)) in batches.iter().zip(&weights).enumerate() {
+        let dropped = Dropped { rate: settings.dropout, seed: seed.wrapping_add((index as u64).wrapping_mul(0x9e6c_63d0_876a_46cb)) };
+        let (value, gradients) = network.gradients(batch, settings, dropped, if total > 0.0 { weight / total } else { 1.0 })?;
+        loss += value;
+        match &mut sum {
+            Some(sum) => sum.add(gradients)?,
+            None => sum = Some(gradients),
+        }
+    }
     if !loss.is_finite() || loss > RUNAWAY_LOSS {
         return Err(TrainError::Diverged { step, what: format!("loss {loss}") });
     }
-    let norm = gradients.norm(parameters)?;
+    let gradients = sum.ok_or_else(|| TrainError::Data("a step without rows".into()))?;
+    let norm = gradients.norm(&network.parameters)?;
     if !norm.is_finite() {
         return Err(TrainError::Diverged { step, what: format!("gradient norm {norm}") });
     }
     let scale = (settings.clip_norm / (norm + 1e-6)).min(1.0);
-    gradients.apply(parameters, settings, step, factor, scale)?;
+    gradients.apply(&mut network.parameters, settings, step, factor, scale)?;
     Ok((loss, norm))
 }
 
-/// A batch's loss and its gradient.
-fn gradients(
-    spec: &EncoderSpec,
-    parameters: &Parameters,
-    settings: &TrainSettings,
-    batch: &Batch,
-    dropped: Dropped,
-) -> Result<(f64, Gradients), TrainError> {
-    let embedded = Var::from_vec(parameters.embeddings.gather(&batch.sources), (batch.tokens, spec.embedding), &Device::Cpu)?;
-    // Nothing before the first trained weight needs a gradient.
-    let input = if parameters.embeddings.tables[0].trainable { embedded.as_tensor().clone() } else { embedded.as_detached_tensor() };
-    let pass = Pass { spec, parameters, blocks: Blocks::Fused, lines: &batch.lines, training: Some(dropped), seen: &|_, _| {} };
-    let logits = pass.logits(&input)?;
-    let class_weights = settings.class_weights.as_deref().map(Arc::from);
-    let (smoothing, focus) = (settings.label_smoothing, settings.focus);
-    let loss = logits.apply_op1(CrossEntropy { labels: batch.labels.clone(), class_weights, smoothing, focus })?;
-    let value = f64::from(loss.to_scalar::<f32>()?);
-    Ok((value, Gradients::new(parameters, &loss.backward()?, &embedded, &batch.sources)?))
-}
-
-/// The place of the greatest logit; the first of equals.
-fn best(row: &[f32]) -> usize {
-    row.iter().enumerate().fold(0, |best, (index, &value)| if value > row[best] { index } else { best })
-}
-
-fn check_rows(what: &str, rows: &[Example], spec: &EncoderSpec, labels: usize) -> Result<(), TrainError> {
-    if rows.is_empty() {
-        return Err(TrainError::Data(format!("there are no {what} rows")));
-    }
-    let sound = |row: &Example| {
-        !row.ids.is_empty() && row.ids.len() <= spec.longest && row.label < labels && row.ids.iter().all(|&id| (id as usize) < spec.vocabulary)
-    };
-    match rows.iter().position(|row| !sound(row)) {
-        Some(index) => Err(TrainError::Data(format!("{what} row {}: a token, the length or the label is outside the model", index + 1))),
-        None => Ok(()),
-    }
-}
-
 /// What a checkpoint must agree with to go on to the same result.
-fn fingerprint(folder: &ModelFolder, labels: &Labels, data: &TrainingData, settings: &TrainSettings) -> Result<String, TrainError> {
+fn fingerprint(spec: &EncoderSpec, weights: &Checkpoint, task: &Task, data: &TrainingData, settings: &TrainSettings) -> Result<String, TrainError> {
     let mut hash = Sha256::new();
-    // How often to save and how many threads to use may change between the parts of a run.
-    let settings = TrainSettings { checkpoint_every: 0, threads: 0, ..settings.clone() };
+    // How often to save, how many threads to use and whether to compute twice may change between the parts of a run.
+    let settings = TrainSettings { checkpoint_every: 0, threads: 0, recompute: false, ..settings.clone() };
     hash.update(serde_json::to_vec(&settings).expect("settings hold only plain values"));
-    hash.update(format!("{:?}{:?}", folder.spec, labels.names()));
-    for name in folder.weights.names() {
-        folder.weights.tensor(name)?.data.iter().for_each(|value| hash.update(value.to_le_bytes()));
+    hash.update(format!("{spec:?}{task:?}"));
+    for name in weights.names() {
+        weights.tensor(name)?.data.iter().for_each(|value| hash.update(value.to_le_bytes()));
     }
     for row in data.train.iter().chain(&data.validation) {
         hash.update((row.ids.len() as u64).to_le_bytes());
         row.ids.iter().for_each(|id| hash.update(id.to_le_bytes()));
-        hash.update((row.label as u64).to_le_bytes());
+        hash.update((row.labels.len() as u64).to_le_bytes());
+        row.labels.iter().for_each(|&label| hash.update((label as u64).to_le_bytes()));
+        hash.update(row.weight.to_le_bytes());
     }
     Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -38,7 +38,7 @@ fn predicts_what_the_engine_computes() {
     let folder = ModelFolder::read(Path::new(fixture)).unwrap();
     let labels = folder.labels.clone().unwrap();
     let mut data = data(30);
-    data.train.iter_mut().chain(&mut data.validation).for_each(|row| row.label %= labels.len());
+    data.train.iter_mut().chain(&mut data.validation).for_each(|row| row.labels[0] %= labels.len());
     let trainer = Trainer::new(&folder, &labels, &data, TrainSettings { batch_tokens: 64, ..TrainSettings::default() }).unwrap();
     let graph = trainer.predict(&data.train).unwrap();
     let batch: TokenBatch = data.train.iter().map(|row| &row.ids[..]).collect();

@@ -32,7 +32,7 @@ fn numbers(value: &Value) -> Vec<f32> {
 }
 
 fn rows(expected: &Expected) -> TrainingData {
-    let train: Vec<Example> = expected.lines.iter().zip(&expected.labels).map(|(ids, &label)| Example { ids: ids.clone(), label }).collect();
+    let train: Vec<Example> = expected.lines.iter().zip(&expected.labels).map(|(ids, &label)| Example::new(ids.clone(), label)).collect();
     TrainingData { validation: train.clone(), train }
 }
 
@@ -179,7 +179,7 @@ fn every_method_learns_lines_by_heart() {
     for name in NAMES {
         let folder = folder(name);
         let labels = Labels::new(vec!["Benign".into(), "T1003.002".into(), "T1049".into()]).unwrap();
-        let line = |i: usize| Example { ids: vec![2, 10 + (i * 37 % 180) as u32, 10 + (i * 91 % 180) as u32, 3], label: i % 3 };
+        let line = |i: usize| Example::new(vec![2, 10 + (i * 37 % 180) as u32, 10 + (i * 91 % 180) as u32, 3], i % 3);
         let train: Vec<Example> = (0..32).map(line).collect();
         let data = TrainingData { validation: train.clone(), train };
         // The head alone has to do with what a random encoder gives it.

@@ -155,8 +155,11 @@ fn tensorboard_files_hold_every_step_and_epoch() {
         numbers.iter().for_each(|(tag, number)| assert_eq!(value(report.step, tag), *number as f32, "{tag}"));
     }
     for report in &seen.1 {
-        let numbers =
-            [("validation/loss", report.validation_loss), ("validation/accuracy", report.accuracy), ("validation/macro_f1", report.macro_f1)];
+        let numbers = [
+            ("validation/loss", report.validation_loss),
+            ("validation/accuracy", report.accuracy),
+            ("validation/macro_f1", report.macro_f1.unwrap()),
+        ];
         numbers.iter().for_each(|(tag, number)| assert_eq!(value(report.step, tag), *number as f32, "{tag}"));
     }
     assert_eq!(events.len(), 1 + seen.0.len() + seen.1.len());

@@ -12,7 +12,7 @@ fn steps_are_within_1e_5_and_gradients_within_1e_4_of_pytorch() {
     for name in FOLDERS {
         let (expected, folder) = (expected(name), folder(name));
         let labels = folder.labels.clone().unwrap();
-        let train: Vec<Example> = expected.lines.iter().zip(&expected.labels).map(|(ids, &label)| Example { ids: ids.clone(), label }).collect();
+        let train: Vec<Example> = expected.lines.iter().zip(&expected.labels).map(|(ids, &label)| Example::new(ids.clone(), label)).collect();
         let data = TrainingData { validation: train.clone(), train };
         let settings = TrainSettings { label_smoothing: 0.0, ..TrainSettings::default() };
         let trainer = Trainer::new(&folder, &labels, &data, settings).unwrap();

@@ -4,6 +4,8 @@ mod classify;
 mod evaluate;
 mod generate;
 mod model;
+mod pretrain;
+mod tokenizer;
 mod train;
 
 use crate::exit::Status;
@@ -35,6 +37,8 @@ enum Command {
     Classify(classify::Args),
     Generate(generate::Args),
     Train(Box<train::Args>),
+    Pretrain(Box<pretrain::Args>),
+    Tokenizer(tokenizer::Args),
     Evaluate(evaluate::Args),
     Model(model::Args),
 }
@@ -50,6 +54,8 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Classify(args) => classify::run(args),
         Command::Generate(args) => generate::run(&args),
         Command::Train(args) => train::run(&args),
+        Command::Pretrain(args) => pretrain::run(&args),
+        Command::Tokenizer(args) => tokenizer::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Model(args) => model::run(&args),
     }

@@ -13,7 +13,12 @@ impl EncoderSpec {
     /// models: the last two classify the first token's vector or the mean of all without a square layer between.
     pub fn from_config(config: &Value) -> Result<Self, ModelError> {
         let model_type = one_of(config, "model_type", None, &ModelType::NAMES)?;
-        one_of(config, "problem_type", Some("single_label_classification"), &[("single_label_classification", ())])?;
+        one_of(
+            config,
+            "problem_type",
+            Some("single_label_classification"),
+            &[("single_label_classification", ()), ("multi_label_classification", ())],
+        )?;
         for flag in ["is_decoder", "add_cross_attention", "tie_encoder_decoder"] {
             if flag_of(config, flag, false)? {
                 return Err(unsupported(flag, "true", "false"));

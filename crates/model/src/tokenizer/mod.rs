@@ -3,9 +3,11 @@
 mod character_map;
 mod published;
 mod sentence_piece;
+mod train;
 mod wire;
 
 pub(crate) use published::{lacking, tokenizer_json};
+pub use train::{MASK, TokenizerKind, TokenizerOptions, train_tokenizer};
 
 use crate::{Encoded, ModelError, prepare};
 use serde_json::value::RawValue;
@@ -47,6 +49,11 @@ impl TextTokenizer {
         self.max_length
     }
 
+    /// How many token ids there are.
+    pub fn vocabulary(&self) -> usize {
+        self.tokenizer.get_vocab(true).into_values().max().map_or(0, |largest| largest as usize + 1)
+    }
+
     /// The first and the last special token that a line gets.
     pub(crate) fn special_ids(&self) -> (Option<u32>, Option<u32>) {
         (self.prefix.first().copied(), self.suffix.last().copied())
@@ -63,7 +70,7 @@ impl TextTokenizer {
     }
 
     /// The id of a token.
-    pub(crate) fn id(&self, token: &str) -> Option<u32> {
+    pub fn id(&self, token: &str) -> Option<u32> {
         self.tokenizer.token_to_id(token)
     }
 

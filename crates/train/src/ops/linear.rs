@@ -1,13 +1,17 @@
 use super::{
     PART_ROWS,
+    pointwise::{activate_backward, activated},
     slices::{read, slice, tensor, wide, with_wide},
 };
 use attackline_kernels::{Transposed, matmul};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
-/// `y = x · weightᵀ + bias` with `x` `[rows, inputs]`, `weight` `[all outputs, inputs]`, `bias` `[all outputs]`, or without a bias.
+/// `y = a(x) · weightᵀ + bias` with `x` `[rows, inputs]`, `weight` `[all outputs, inputs]`, `bias` `[all outputs]`, or without a bias. `a` is nothing
+/// or the GELU: taken into the product, its result need not be kept for the gradient.
 pub(crate) struct Linear {
+    /// Whether `a` is the GELU.
+    pub(crate) gelu: bool,
     /// Whether the weight's gradient is wanted: a product as large as the forward one.
     pub(crate) weight_trainable: bool,
     /// Whether the bias's gradient is wanted.
@@ -25,7 +29,18 @@ impl Linear {
             out.par_chunks_mut(PART_ROWS * outputs).for_each(|part| part.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(bias)));
         }
         let right = Transposed { left: false, right: true };
-        matmul(&mut out, x, &weight[..outputs * inputs], rows, inputs, outputs, right, bias.is_some(), rayon::current_num_threads());
+        let activated = self.gelu.then(|| activated(x));
+        matmul(
+            &mut out,
+            activated.as_deref().unwrap_or(x),
+            &weight[..outputs * inputs],
+            rows,
+            inputs,
+            outputs,
+            right,
+            bias.is_some(),
+            rayon::current_num_threads(),
+        );
         out
     }
 
@@ -37,13 +52,17 @@ impl Linear {
         if x.track_op() {
             let mut out = vec![0.0; rows * inputs];
             with_wide(w, |w| matmul(&mut out, grads, &w[..outputs * inputs], rows, outputs, inputs, Transposed::default(), false, threads))?;
+            if self.gelu {
+                activate_backward(&xs, &mut out);
+            }
             of_x = Some(tensor(out, x.shape())?);
         }
         let mut of_w = None;
         if self.weight_trainable {
             let mut out = vec![0.0; w.elem_count()];
             let left = Transposed { left: true, right: false };
-            matmul(&mut out[..outputs * inputs], grads, &xs, outputs, rows, inputs, left, false, threads);
+            let activated = self.gelu.then(|| activated(&xs));
+            matmul(&mut out[..outputs * inputs], grads, activated.as_deref().unwrap_or(&xs), outputs, rows, inputs, left, false, threads);
             of_w = Some(tensor(out, w.shape())?);
         }
         Ok((of_x, of_w))

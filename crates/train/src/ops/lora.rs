@@ -1,5 +1,6 @@
 use super::{
     norm::Dropped,
+    pointwise::{activate_backward, activated},
     slices::{read, slice, tensor, with_wide},
 };
 use attackline_kernels::{Transposed, dropout, matmul};
@@ -10,7 +11,7 @@ use std::ops::Range;
 /// Elements of a part.
 const PART: usize = 16_384;
 
-/// `y = x · weightᵀ + bias + scale · dropout(x) · Aᵀ · Bᵀ`, the addition in blocks of outputs: block `i` has rows `i · rank..` of A
+/// `y = a(x) · weightᵀ + bias + scale · dropout(a(x)) · Aᵀ · Bᵀ`, `a` nothing or the GELU, the addition in blocks of outputs: block `i` has rows `i · rank..` of A
 /// (`[blocks · rank, inputs]`) and its rows of B (`[block outputs, rank]`, one block below the other). Weight and bias are frozen, so
 /// they are no operands.
 pub(crate) struct LoraLinear {
@@ -23,11 +24,13 @@ pub(crate) struct LoraLinear {
     pub(crate) dropped: Dropped,
     /// Only so many outputs are computed, from the first on: blocks beyond are left out.
     pub(crate) outputs: usize,
+    /// Whether `a` is the GELU.
+    pub(crate) gelu: bool,
 }
 
 impl LoraLinear {
     /// Blocks among the outputs that are computed, each with the number of B's rows before it.
-    fn live(&self) -> impl Iterator<Item = (usize, &Range<usize>, usize)> {
+    pub(crate) fn live(&self) -> impl Iterator<Item = (usize, &Range<usize>, usize)> {
         let mut before = 0;
         self.blocks.iter().enumerate().filter_map(move |(index, block)| {
             let start = before;
@@ -66,6 +69,8 @@ impl LoraLinear {
     fn forward(&self, x: &[f32], a: &[f32], b: &[f32], rows: usize, inputs: usize) -> Result<Vec<f32>> {
         let (outputs, inner, threads) = (self.outputs, self.blocks.len() * self.rank, rayon::current_num_threads());
         let right = Transposed { left: false, right: true };
+        let activated = self.gelu.then(|| activated(x));
+        let x = activated.as_deref().unwrap_or(x);
         let dropped = self.dropped_input(x);
         let mut low = vec![0.0; rows * inner];
         matmul(&mut low, dropped.as_deref().unwrap_or(x), a, rows, inputs, inner, right, false, threads);
@@ -98,8 +103,9 @@ impl CustomOp3 for LoraLinear {
         let grad = grad.contiguous()?;
         let (grads, xs, a_values, b_values) = (read(&grad)?, read(x)?, read(a)?, read(b)?);
         let left = Transposed { left: true, right: false };
-        let dropped = self.dropped_input(&xs);
-        let input = dropped.as_deref().unwrap_or(&xs);
+        let activated = self.gelu.then(|| activated(&xs));
+        let dropped = self.dropped_input(activated.as_deref().unwrap_or(&xs));
+        let input = dropped.as_deref().or(activated.as_deref()).unwrap_or(&xs);
 
         let spread = self.spread(&b_values);
         let mut of_low = vec![0.0; rows * inner];
@@ -131,6 +137,9 @@ impl CustomOp3 for LoraLinear {
             with_wide(&self.weight, |weight| {
                 matmul(&mut out, &grads, &weight[..outputs * inputs], rows, outputs, inputs, Transposed::default(), true, threads);
             })?;
+            if self.gelu {
+                activate_backward(&xs, &mut out);
+            }
             of_x = Some(tensor(out, x.shape())?);
         }
         Ok((of_x, Some(tensor(of_a, a.shape())?), Some(tensor(of_b, b.shape())?)))

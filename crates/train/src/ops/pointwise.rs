@@ -9,6 +9,18 @@ use rayon::prelude::*;
 /// Elements of a part.
 const PART: usize = 16_384;
 
+/// The exact GELU of every element.
+pub(super) fn activated(x: &[f32]) -> Vec<f32> {
+    let mut out = x.to_vec();
+    out.par_chunks_mut(PART).for_each(gelu);
+    out
+}
+
+/// Multiplies `grad` by the GELU's derivative at `x`.
+pub(super) fn activate_backward(x: &[f32], grad: &mut [f32]) {
+    grad.par_chunks_mut(PART).zip(x.par_chunks(PART)).for_each(|(grad, x)| gelu_backward(x, grad));
+}
+
 /// The exact GELU.
 pub(crate) struct Gelu;
 
@@ -18,15 +30,13 @@ impl CustomOp1 for Gelu {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        let mut out = slice(x, layout)?.to_vec();
-        out.par_chunks_mut(PART).for_each(gelu);
-        Ok((CpuStorage::F32(out), layout.shape().clone()))
+        Ok((CpuStorage::F32(activated(slice(x, layout)?)), layout.shape().clone()))
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let grad = grad.contiguous()?;
         let (xs, mut out) = (read(x)?, read(&grad)?.to_vec());
-        out.par_chunks_mut(PART).zip(xs.par_chunks(PART)).for_each(|(grad, x)| gelu_backward(x, grad));
+        activate_backward(&xs, &mut out);
         Ok(Some(tensor(out, x.shape())?))
     }
 }

@@ -48,7 +48,10 @@ fn every_block_has_the_gradient_of_what_it_computes() {
     let offsets: Arc<[usize]> = [0, 5, 6, 20, 31, 50, 51, 70].into();
     let (trainable, epsilon) = (true, 1e-5);
     check("linear", &[wave(rows, 6, 0.3), wave(9, 6, 0.7), Var::from_tensor(&wave(1, 9, 0.4).flatten_all().unwrap()).unwrap()], |v| {
-        v[0].apply_op3(&v[1], &v[2], Linear { weight_trainable: trainable, bias_trainable: trainable, outputs: 9 })
+        v[0].apply_op3(&v[1], &v[2], Linear { gelu: false, weight_trainable: trainable, bias_trainable: trainable, outputs: 9 })
+    });
+    check("linear of a GELU", &[wave(rows, 6, 0.3), wave(9, 6, 0.7), Var::from_tensor(&wave(1, 9, 0.4).flatten_all().unwrap()).unwrap()], |v| {
+        v[0].apply_op3(&v[1], &v[2], Linear { gelu: true, weight_trainable: trainable, bias_trainable: trainable, outputs: 9 })
     });
     check("norm", &[wave(rows, 8, 0.31), wave(2, 8, 0.9)], |v| v[0].apply_op2(&v[1], Norm { epsilon, norm_trainable: trainable }));
     check("add-norm", &[wave(rows, 8, 0.31), wave(rows, 8, 0.57), wave(2, 8, 0.9)], |v| {
@@ -62,7 +65,7 @@ fn every_block_has_the_gradient_of_what_it_computes() {
     }
     check("neighbours", &[wave(rows, 8, 0.31)], |v| v[0].apply_op1(Neighbours { offsets: offsets.clone(), kernel: 3 }));
     check("linear without bias, first outputs", &[wave(rows, 6, 0.3), wave(9, 6, 0.7)], |v| {
-        v[0].apply_op2(&v[1], Linear { weight_trainable: trainable, bias_trainable: false, outputs: 5 })
+        v[0].apply_op2(&v[1], Linear { gelu: false, weight_trainable: trainable, bias_trainable: false, outputs: 5 })
     });
     let attention = |positions, terms| Attention {
         offsets: offsets.clone(),
@@ -77,16 +80,20 @@ fn every_block_has_the_gradient_of_what_it_computes() {
         v[0].apply_op2(&v[1], attention(PositionColumns { keys: Some(8), queries: Some(0) }, 3))
     });
     let class_weights: Option<Arc<[f32]>> = Some([1.0, 2.0, 0.5].into());
-    let labels: Vec<usize> = (0..rows).map(|row| row * 7 % 3).collect();
-    check("cross entropy", &[wave(rows, 3, 0.31)], |v| {
-        v[0].apply_op1(CrossEntropy { labels: labels.clone(), class_weights: class_weights.clone(), smoothing: 0.1, focus: 0.0 })
-    });
+    let row_weights: Arc<[f32]> = (0..rows).map(|row| 0.5 + (row % 4) as f32).collect();
+    for several in [false, true] {
+        let labels: Arc<[Vec<usize>]> = (0..rows).map(|row| if several && row % 5 == 0 { vec![0, 2] } else { vec![row * 7 % 3] }).collect();
+        check("cross entropy", &[wave(rows, 3, 0.31)], |v| {
+            let (labels, row_weights, class_weights) = (labels.clone(), row_weights.clone(), class_weights.clone());
+            v[0].apply_op1(CrossEntropy { labels, row_weights, class_weights, smoothing: 0.1, focus: 0.0, several })
+        });
+    }
 }
 
 #[test]
 fn frozen_weights_get_no_gradient() {
     let (x, w, b) = (wave(4, 6, 0.3), wave(9, 6, 0.7), Var::from_tensor(&wave(1, 9, 0.4).flatten_all().unwrap()).unwrap());
-    let y = x.apply_op3(w.as_tensor(), b.as_tensor(), Linear { weight_trainable: false, bias_trainable: true, outputs: 9 }).unwrap();
+    let y = x.apply_op3(w.as_tensor(), b.as_tensor(), Linear { gelu: false, weight_trainable: false, bias_trainable: true, outputs: 9 }).unwrap();
     let gradients = y.backward().unwrap();
     assert!(gradients.get(w.as_tensor()).is_none() && gradients.get(b.as_tensor()).is_some());
 }

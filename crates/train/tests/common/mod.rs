@@ -33,10 +33,8 @@ pub fn folder() -> ModelFolder {
 
 /// Lines of 3 to 16 tokens whose label is decided by their second token.
 pub fn data(lines: usize) -> TrainingData {
-    let line = |i: usize| Example {
-        ids: (0..3 + i * 5 % 14).map(|place| if place == 1 { (i % 3) as u32 } else { (3 + (i * 7 + place * 11) % 46) as u32 }).collect(),
-        label: i % 3,
-    };
+    let token = |i: usize, place: usize| if place == 1 { (i % 3) as u32 } else { (3 + (i * 7 + place * 11) % 46) as u32 };
+    let line = |i: usize| Example::new((0..3 + i * 5 % 14).map(|place| token(i, place)).collect(), i % 3);
     let train: Vec<Example> = (0..lines).map(line).collect();
     TrainingData { validation: train.clone(), train }
 }

@@ -5,17 +5,52 @@ use crate::exit::Unreadable;
 use anyhow::{Result, bail};
 use attackline_dataset::{Row, read_labelled};
 use attackline_model::BENIGN;
+use attackline_train::Labelled;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Where nothing else is given for validation, one line in so many is held out.
 const HELD_OUT: u64 = 10;
 
-/// A line and its label.
-pub type Labelled = (String, String);
+/// The arguments that choose rows.
+#[derive(Debug, clap::Args)]
+pub struct DataArgs {
+    /// Data folder, CSV, NDJSON or Parquet; repeatable
+    #[arg(long = "data", value_name = "PATH", required = true, num_args = 1..)]
+    pub paths: Vec<PathBuf>,
+    /// What a row of each --data counts, divided by commas, in their order [default: 1]
+    #[arg(long = "data-weights", value_name = "LIST", value_delimiter = ',')]
+    weights: Vec<f32>,
+    /// Train for Benign and these labels, divided by commas; rows of other labels are left out [default: all in the data]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    labels: Vec<String>,
+    /// A line may have several labels (the column labels, a list): the model says yes or no to each
+    #[arg(long)]
+    pub several_labels: bool,
+    /// At most so many Benign rows from each --data
+    #[arg(long, value_name = "N")]
+    benign_limit: Option<usize>,
+    /// Seed of the head, the order of lines and dropout
+    #[arg(long, value_name = "N", default_value_t = attackline_train::TrainSettings::default().seed)]
+    pub seed: u64,
+}
+
+/// A file that rows came from.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Its name without folders.
+    pub name: String,
+    /// SHA-256 of its bytes.
+    pub hash: String,
+    /// Rows taken from it, repeats among them.
+    pub rows: usize,
+    /// What each counts.
+    pub weight: f32,
+}
 
 /// The rows of a run.
+#[derive(Debug, Default)]
 pub struct Rows {
     /// What is learnt from.
     pub train: Vec<Labelled>,
@@ -23,22 +58,31 @@ pub struct Rows {
     pub validation: Vec<Labelled>,
     /// Benign first, then the techniques by id.
     pub labels: Vec<String>,
-    /// Each file's name and SHA-256.
-    pub hashes: Vec<(String, String)>,
+    /// The files.
+    pub sources: Vec<Source>,
 }
 
 /// Reads everything; leaves rows out whose labels are not wanted, repeats of a line, and Benign rows beyond the limit.
-pub fn load(paths: &[PathBuf], wanted: &[String], benign_limit: Option<usize>, seed: u64) -> Result<Rows> {
-    let mut rows = Rows { train: Vec::new(), validation: Vec::new(), labels: Vec::new(), hashes: Vec::new() };
-    let mut left_out = 0;
-    for path in paths {
+pub fn load(args: &DataArgs) -> Result<Rows> {
+    if !args.weights.is_empty() && args.weights.len() != args.paths.len() {
+        bail!("--data-weights: {} weights for {} times --data", args.weights.len(), args.paths.len());
+    }
+    if let Some(weight) = args.weights.iter().find(|weight| !(weight.is_finite() && **weight > 0.0)) {
+        bail!("--data-weights: {weight} is not above 0");
+    }
+    let (mut rows, mut left_out) = (Rows::default(), 0);
+    for (index, path) in args.paths.iter().enumerate() {
+        let weight = args.weights.get(index).copied().unwrap_or(1.0);
         let (train, validation) = if path.is_dir() { (path.join("train.csv"), Some(path.join("validation.csv"))) } else { (path.clone(), None) };
         let mut read = |file: &Path| -> Result<Vec<Labelled>> {
-            let (kept, others): (Vec<Row>, Vec<Row>) =
-                rows_of(file)?.into_iter().partition(|row| wanted.is_empty() || row.label == BENIGN || wanted.contains(&row.label));
-            left_out += others.len();
-            rows.hashes.push((file.file_name().unwrap_or_default().to_string_lossy().into_owned(), hash(file)?));
-            Ok(limited(kept, benign_limit, seed))
+            let all = read_labelled(file).map_err(|error| Unreadable(error.to_string()))?;
+            let count = all.len();
+            let kept: Vec<Labelled> = all.into_iter().filter_map(|row| wanted(row, args, weight)).collect();
+            left_out += count - kept.len();
+            let kept = limited(kept, args.benign_limit, args.seed);
+            let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            rows.sources.push(Source { name, hash: hash(file)?, rows: kept.len(), weight });
+            Ok(kept)
         };
         let learnt = read(&train)?;
         let checked = validation.map(|file| read(&file)).transpose()?.unwrap_or_default();
@@ -48,55 +92,92 @@ pub fn load(paths: &[PathBuf], wanted: &[String], benign_limit: Option<usize>, s
     if left_out > 0 {
         say(format_args!("{left_out} rows left out: their labels are not among those wanted"));
     }
-    split(&mut rows, seed);
-    let present: BTreeSet<&str> = rows.train.iter().map(|(_, label)| label.as_str()).collect();
-    if let Some(label) = wanted.iter().find(|label| !present.contains(label.as_str())) {
-        bail!("no training row has the label {label}{}; the data have {}", hint(label), present.into_iter().collect::<Vec<_>>().join(", "));
-    }
-    let techniques = present.iter().filter(|label| **label != BENIGN);
-    rows.labels = present.get(BENIGN).into_iter().chain(techniques).map(|label| (*label).to_owned()).collect();
-    if let Some(label) = rows.labels.iter().find(|label| *label != BENIGN && attackline_catalog::technique(label).is_none()) {
-        bail!(
-            "the label {label} is no technique of ATT&CK {}{}; leave it out with --labels, or rename it",
-            attackline_catalog::ATTACK_VERSION,
-            hint(label)
-        );
-    }
+    split(&mut rows, args.seed);
+    name_labels(&mut rows, &args.labels)?;
     let known = rows.validation.len();
-    rows.validation.retain(|(_, label)| rows.labels.contains(label));
+    let Rows { validation, labels, .. } = &mut rows;
+    validation.retain(|row| row.labels.iter().all(|label| labels.contains(label)));
     if known > rows.validation.len() {
         say(format_args!("{} validation rows left out: no training row has their label", known - rows.validation.len()));
     }
     Ok(rows)
 }
 
-/// Takes repeated lines out, and holds rows out for validation where there are none. No line is on both sides.
+/// The row with those of its labels that are wanted, if there are any.
+fn wanted(row: Row, args: &DataArgs, weight: f32) -> Option<Labelled> {
+    let mut labels = if args.several_labels { row.all_labels() } else { vec![row.label] };
+    labels.retain(|label| args.labels.is_empty() || label == BENIGN || args.labels.contains(label));
+    (!labels.is_empty()).then_some(Labelled { text: row.text, labels, weight })
+}
+
+/// Finds the labels that occur, and checks them against those wanted and against the catalog.
+fn name_labels(rows: &mut Rows, wanted: &[String]) -> Result<()> {
+    let present: BTreeSet<&str> = rows.train.iter().flat_map(|row| &row.labels).map(String::as_str).collect();
+    if let Some(label) = wanted.iter().find(|label| !present.contains(label.as_str())) {
+        bail!("no training row has the label {label}{}; the data have {}", hint(label), present.into_iter().collect::<Vec<_>>().join(", "));
+    }
+    let techniques = present.iter().filter(|label| **label != BENIGN);
+    let labels: Vec<String> = present.get(BENIGN).into_iter().chain(techniques).map(|label| (*label).to_owned()).collect();
+    if let Some(label) = labels.iter().find(|label| *label != BENIGN && attackline_catalog::technique(label).is_none()) {
+        bail!(
+            "the label {label} is no technique of ATT&CK {}{}; leave it out with --labels, or rename it",
+            attackline_catalog::ATTACK_VERSION,
+            hint(label)
+        );
+    }
+    rows.labels = labels;
+    Ok(())
+}
+
+/// Takes repeated lines out, and holds rows out for validation where there are none. No line is on both sides. A line that comes with
+/// several labels has all of them, where a line may have several.
 fn split(rows: &mut Rows, seed: u64) {
     if rows.validation.is_empty() {
-        (rows.validation, rows.train) = std::mem::take(&mut rows.train).into_iter().partition(|(text, _)| rank(text, seed).is_multiple_of(HELD_OUT));
+        (rows.validation, rows.train) = std::mem::take(&mut rows.train).into_iter().partition(|row| rank(&row.text, seed).is_multiple_of(HELD_OUT));
     }
-    let mut seen: BTreeSet<String> = BTreeSet::new();
-    rows.validation.retain(|(text, _)| seen.insert(text.clone()));
-    rows.train.retain(|(text, _)| seen.insert(text.clone()));
+    let known: BTreeSet<String> = rows.validation.iter().map(|row| row.text.clone()).collect();
+    rows.train.retain(|row| !known.contains(&row.text));
+    for side in [&mut rows.validation, &mut rows.train] {
+        *side = merged(std::mem::take(side));
+    }
+}
+
+/// Each line once, with the labels of all its repeats if rows have lists, else with its first label.
+fn merged(rows: Vec<Labelled>) -> Vec<Labelled> {
+    let lists = rows.iter().any(|row| row.labels.len() > 1);
+    let (mut places, mut kept) = (BTreeMap::<String, usize>::new(), Vec::<Labelled>::new());
+    for row in rows {
+        match places.get(&row.text) {
+            Some(&place) if lists => {
+                let labels = &mut kept[place].labels;
+                labels.extend(row.labels);
+                labels.sort_unstable();
+                labels.dedup();
+            }
+            Some(_) => {}
+            None => {
+                places.insert(row.text.clone(), kept.len());
+                kept.push(row);
+            }
+        }
+    }
+    kept
 }
 
 /// At most `limit` Benign rows, chosen by their text and the seed, in their order.
-fn limited(rows: Vec<Row>, limit: Option<usize>, seed: u64) -> Vec<Labelled> {
-    let mut ranks: Vec<u64> = rows.iter().filter(|row| row.label == BENIGN).map(|row| rank(&row.text, seed)).collect();
+fn limited(rows: Vec<Labelled>, limit: Option<usize>, seed: u64) -> Vec<Labelled> {
+    let is_benign = |row: &Labelled| row.labels.iter().all(|label| label == BENIGN);
+    let mut ranks: Vec<u64> = rows.iter().filter(|row| is_benign(row)).map(|row| rank(&row.text, seed)).collect();
     ranks.sort_unstable();
     let highest = limit.map_or(Some(u64::MAX), |limit| ranks.get(limit.min(ranks.len()).checked_sub(1)?).copied());
-    let kept = |row: &Row| row.label != BENIGN || highest.is_some_and(|highest| rank(&row.text, seed) <= highest);
-    rows.into_iter().filter(kept).map(|row| (row.text, row.label)).collect()
+    let kept = |row: &Labelled| !is_benign(row) || highest.is_some_and(|highest| rank(&row.text, seed) <= highest);
+    rows.into_iter().filter(kept).collect()
 }
 
 /// A number that looks random and depends on the text and the seed only.
 fn rank(text: &str, seed: u64) -> u64 {
     let digest = Sha256::new().chain_update(seed.to_le_bytes()).chain_update(text).finalize();
     digest.iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte))
-}
-
-fn rows_of(file: &Path) -> Result<Vec<Row>> {
-    Ok(read_labelled(file).map_err(|error| Unreadable(error.to_string()))?)
 }
 
 fn hash(file: &Path) -> Result<String> {
@@ -116,10 +197,19 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    fn args(paths: &[&Path]) -> DataArgs {
+        let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+        DataArgs { paths, weights: Vec::new(), labels: Vec::new(), several_labels: false, benign_limit: None, seed: 7 }
+    }
+
     fn csv(folder: &Path, name: &str, rows: &[(&str, &str)]) -> PathBuf {
         let body: String = rows.iter().map(|(text, label)| format!("{text},{label}\n")).collect();
         std::fs::write(folder.join(name), format!("text,label\n{body}")).unwrap();
         folder.join(name)
+    }
+
+    fn texts(rows: &[Labelled]) -> Vec<&str> {
+        rows.iter().map(|row| row.text.as_str()).collect()
     }
 
     #[test]
@@ -127,26 +217,51 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         csv(folder.path(), "train.csv", &[("a", "Benign"), ("b", "T1049"), ("a", "Benign"), ("c", "T1087.001"), ("v", "T1049")]);
         csv(folder.path(), "validation.csv", &[("v", "T1049"), ("w", "T1003.002")]);
-        let rows = load(&[folder.path().to_owned()], &[], None, 7).unwrap();
+        let rows = load(&args(&[folder.path()])).unwrap();
         assert_eq!(rows.labels, ["Benign", "T1049", "T1087.001"]);
-        assert_eq!(rows.train.iter().map(|(text, _)| text.as_str()).collect::<Vec<_>>(), ["a", "b", "c"]);
-        assert_eq!(rows.validation, [("v".to_owned(), "T1049".to_owned())]);
-        let rows = load(&[folder.path().to_owned()], &["T1049".into()], None, 7).unwrap();
+        assert_eq!(texts(&rows.train), ["a", "b", "c"]);
+        assert_eq!(texts(&rows.validation), ["v"]);
+        assert_eq!(rows.sources.iter().map(|source| source.rows).collect::<Vec<_>>(), [5, 2]);
+        let rows = load(&DataArgs { labels: vec!["T1049".into()], ..args(&[folder.path()]) }).unwrap();
         assert_eq!(rows.labels, ["Benign", "T1049"]);
-        assert!(load(&[folder.path().to_owned()], &["T1".into()], None, 7).err().unwrap().to_string().contains("T1;"));
+        let error = load(&DataArgs { labels: vec!["T1".into()], ..args(&[folder.path()]) }).unwrap_err();
+        assert!(error.to_string().contains("T1;"), "{error}");
+    }
+
+    #[test]
+    fn lists_of_labels_and_weights_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows.ndjson");
+        let rows = r#"{"text":"a","labels":["T1049","T1087.001"]}
+{"text":"b","label":"T1049"}
+{"text":"b","label":"T1003.002"}
+{"text":"c","label":"Benign"}"#;
+        std::fs::write(&path, rows).unwrap();
+        let validation = csv(folder.path(), "validation.csv", &[("v", "T1049")]);
+        std::fs::copy(&validation, folder.path().join("train.csv")).unwrap();
+        let several = DataArgs { several_labels: true, weights: vec![2.0, 1.0], ..args(&[&path, folder.path()]) };
+        let rows = load(&several).unwrap();
+        let of = |text: &str| rows.train.iter().find(|row| row.text == text).unwrap();
+        assert_eq!(of("a").labels, ["T1049", "T1087.001"]);
+        assert_eq!((of("b").labels.clone(), of("b").weight), (vec!["T1003.002".to_owned(), "T1049".into()], 2.0));
+        let single = load(&args(&[&path, folder.path()])).unwrap();
+        assert!(single.train.iter().all(|row| row.labels.len() == 1));
+        for weights in [vec![1.0], vec![1.0, -1.0], vec![1.0, f32::NAN]] {
+            assert!(load(&DataArgs { weights, ..args(&[&path, folder.path()]) }).is_err());
+        }
     }
 
     #[test]
     fn the_limit_is_of_benign_rows_and_depends_on_the_seed_alone() {
-        let rows = |count: usize| -> Vec<Row> {
-            (0..count).map(|i| Row { text: format!("line {i}"), label: if i % 4 == 0 { "T1049" } else { BENIGN }.into(), ..Row::default() }).collect()
-        };
+        let label = |i: usize| if i.is_multiple_of(4) { "T1049" } else { BENIGN };
+        let row = |i: usize| Labelled { text: format!("line {i}"), labels: vec![label(i).to_owned()], weight: 1.0 };
+        let rows = || (0..100).map(row).collect::<Vec<_>>();
         for limit in [0, 1, 10, 75, 1_000] {
-            let kept = limited(rows(100), Some(limit), 7);
-            assert_eq!(kept.iter().filter(|(_, label)| label == BENIGN).count(), limit.min(75));
-            assert_eq!(kept.iter().filter(|(_, label)| label != BENIGN).count(), 25);
+            let kept = limited(rows(), Some(limit), 7);
+            assert_eq!(kept.iter().filter(|row| row.labels[0] == BENIGN).count(), limit.min(75));
+            assert_eq!(kept.iter().filter(|row| row.labels[0] != BENIGN).count(), 25);
         }
-        assert_eq!(limited(rows(100), Some(10), 7), limited(rows(100), Some(10), 7));
-        assert_ne!(limited(rows(100), Some(10), 7), limited(rows(100), Some(10), 8));
+        assert_eq!(limited(rows(), Some(10), 7), limited(rows(), Some(10), 7));
+        assert_ne!(limited(rows(), Some(10), 7), limited(rows(), Some(10), 8));
     }
 }

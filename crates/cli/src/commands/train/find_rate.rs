@@ -1,10 +1,12 @@
 //! `attackline train --find-learning-rate`: the range test of Smith (2017).
 
 use crate::diagnostics::say;
-use crate::exit::Status;
+use crate::exit::{Interrupted, Status};
+use crate::interrupt;
 use anyhow::{Result, bail};
 use attackline_model::{Labels, ModelFolder};
 use attackline_train::{Observer, Schedule, StepReport, TrainError, TrainSettings, Trainer, TrainingData};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Steps in which the rate rises from a hundred-thousandth of its greatest.
@@ -19,41 +21,68 @@ const SMOOTHING: f64 = 0.15;
 /// Steps between two lines of the table.
 const SHOWN: usize = 5;
 
-/// Rates and smoothed losses; stops where the loss has run away.
-struct Search<'a> {
+/// Stops where the loss has run away.
+struct Watch<'a> {
     cancel: &'a AtomicBool,
-    seen: Vec<(f64, f64)>,
+    losses: Vec<f32>,
+    /// Whether the search came to its end, rather than being interrupted.
+    over: bool,
 }
 
-impl Observer for Search<'_> {
+impl Observer for Watch<'_> {
     fn step(&mut self, report: &StepReport) {
-        let before = self.seen.last().map_or(report.loss, |(_, loss)| *loss);
-        let smooth = before + SMOOTHING * (report.loss - before);
-        self.seen.push((report.learning_rate, smooth));
-        let least = self.seen.iter().map(|(_, loss)| *loss).fold(f64::INFINITY, f64::min);
-        self.cancel.store(report.step >= STEPS || smooth > 2.0 * least, Ordering::Relaxed);
+        self.losses.push(report.loss as f32);
+        let smooth = smoothed(&self.losses);
+        let least = smooth.iter().copied().fold(f64::INFINITY, f64::min);
+        if report.step >= STEPS || smooth.last().is_some_and(|last| *last > 2.0 * least) {
+            self.over = true;
+            self.cancel.store(true, Ordering::Relaxed);
+        }
     }
+}
+
+/// Losses that follow the new ones slowly.
+fn smoothed(losses: &[f32]) -> Vec<f64> {
+    let mut last = None;
+    let next = |&loss: &f32| {
+        let before = last.unwrap_or(f64::from(loss));
+        *last.insert(before + SMOOTHING * (f64::from(loss) - before))
+    };
+    losses.iter().map(next).collect()
 }
 
 /// Raises the rate step by step on the run's own rows, and says where the loss fell fastest and where it ran away. Head and encoder move at
-/// the same rate here.
-pub fn report(base: &ModelFolder, labels: &Labels, data: &TrainingData, settings: &TrainSettings) -> Result<Status> {
+/// the same rate here. With `checkpoints` an interrupted search goes on.
+pub fn report(base: &ModelFolder, labels: &Labels, data: &TrainingData, settings: &TrainSettings, checkpoints: Option<&Path>) -> Result<Status> {
     let schedule = Schedule::Rising { steps: STEPS };
     let settings =
         TrainSettings { learning_rate: GREATEST, head_learning_rate: GREATEST, schedule, warmup: 0.0, epochs: STEPS as usize, ..settings.clone() };
-    let cancel = AtomicBool::new(false);
-    let mut search = Search { cancel: &cancel, seen: Vec::new() };
-    match Trainer::new(base, labels, data, settings)?.run(&mut search, &cancel) {
-        Ok(_) | Err(TrainError::Interrupted { .. } | TrainError::Diverged { .. }) => {}
-        Err(error) => return Err(error.into()),
+    let mut trainer = Trainer::new(base, labels, data, settings)?;
+    let place = checkpoints.map(|folder| folder.join("learning-rate"));
+    let done = place.as_ref().map_or(Ok(0), |folder| trainer.checkpoints_in(folder))?;
+    let asked = interrupt::flag();
+    let mut watch = Watch { cancel: &asked, losses: trainer.losses().to_vec(), over: done >= STEPS };
+    if done < STEPS {
+        match trainer.run(&mut watch, &asked) {
+            Ok(_) | Err(TrainError::Diverged { .. }) => {}
+            Err(TrainError::Interrupted { step }) if !watch.over => {
+                let saved = if checkpoints.is_some() { "the state is saved, --resume goes on from it" } else { "nothing was saved" };
+                return Err(Interrupted(format!("interrupted after step {step}; {saved}")).into());
+            }
+            Err(TrainError::Interrupted { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
+    let smooth = smoothed(trainer.losses());
+    let rate = |step: usize| GREATEST * schedule.factor(step as u64 + 1, STEPS, 0.0);
+    let seen: Vec<(f64, f64)> = smooth.iter().enumerate().map(|(step, &loss)| (rate(step), loss)).collect();
     say(format_args!("learning rate  smoothed loss"));
-    for (rate, loss) in search.seen.iter().step_by(SHOWN) {
+    for (rate, loss) in seen.iter().step_by(SHOWN) {
         say(format_args!("{rate:>13.1e}  {loss:.4}"));
     }
-    let Some((fastest, last)) = suggestion(&search.seen) else { bail!("the loss fell at no rate: are the labels right?") };
+    let Some((fastest, last)) = suggestion(&seen) else { bail!("the loss fell at no rate: are the labels right?") };
     say(format_args!("the loss fell fastest at {fastest:.1e} and was least at {last:.1e}: try --learning-rate {fastest:.1e}, not above {last:.1e}"));
-    say(format_args!("nothing was written"));
+    say(format_args!("no model was written"));
     Ok(Status::Done)
 }
 

@@ -127,7 +127,7 @@ impl MethodArgs {
             ClassWeights::Given(weights) => Some(weights.clone()),
             ClassWeights::Balanced => {
                 let mut counts = vec![0usize; labels];
-                rows.iter().for_each(|row| counts[row.label] += 1);
+                rows.iter().flat_map(|row| &row.labels).for_each(|&label| counts[label] += 1);
                 // As scikit-learn has it; a label without rows has no weight to matter.
                 Some(counts.iter().map(|&count| rows.len() as f32 / (labels * count.max(1)) as f32).collect())
             }

@@ -36,10 +36,12 @@ impl Progress {
 impl Observer for Progress {
     fn step(&mut self, report: &StepReport) {
         let message = format!(
-            "epoch {}  loss {:.4}  {:.0} lines/s  {} left",
+            "epoch {}  loss {:.4}  rate {:.1e}  {:.0} lines/s  {:.0} tokens/s  {} left",
             report.epoch,
             report.loss,
+            report.learning_rate,
             report.lines_per_second,
+            report.tokens_per_second,
             indicatif::HumanDuration(Duration::try_from_secs_f64(report.seconds_left).unwrap_or_default())
         );
         if let Some(bar) = &self.bar {
@@ -53,12 +55,12 @@ impl Observer for Progress {
 
     fn epoch(&mut self, report: &EpochReport) {
         let line = format!(
-            "epoch {}: training loss {:.4}, validation loss {:.4}, accuracy {:.4}, macro F1 {:.4}{}",
+            "epoch {}: training loss {:.4}, validation loss {:.4}, accuracy {:.4}{}{}",
             report.epoch,
             report.train_loss,
             report.validation_loss,
             report.accuracy,
-            report.macro_f1,
+            report.macro_f1.map_or_else(String::new, |f1| format!(", macro F1 {f1:.4}")),
             if report.best { " (best so far)" } else { "" }
         );
         match &self.bar {

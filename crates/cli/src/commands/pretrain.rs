@@ -1,0 +1,193 @@
+//! `attackline pretrain`.
+
+use super::train::session::{self, WatchArgs};
+use crate::diagnostics::say;
+use crate::exit::Status;
+use crate::lines::LinesArgs;
+use anyhow::{Context, Result, bail};
+use attackline_model::{EncoderSpec, FolderFiles, MASK, ModelFolder, TextTokenizer};
+use attackline_train::{Example, TrainSettings, Trainer, TrainingData, random_encoder};
+use clap::ValueEnum;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+
+/// One line in so many is held out, to see how well hidden tokens are restored.
+const HELD_OUT: usize = 50;
+
+const AFTER_HELP: &str = "\
+Examples:
+  attackline tokenizer train --data logs/ --vocabulary 8192 -o tokenizer/
+  attackline pretrain --data logs/ --tokenizer tokenizer/ --architecture deberta-v3 --epochs 20 --checkpoint-dir run/ -o base/
+  attackline train --data data/ --base base/ -o my-model/
+
+Tokens are hidden and the model learns to restore them (masked language modelling). The result is a base model for attackline train and for
+transformers; what restored tokens is left out of it.";
+
+/// Train a base model from nothing on lines without labels.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    #[command(flatten)]
+    lines: LinesArgs,
+    /// Folder with a tokenizer.json that has the token [MASK]
+    #[arg(long, value_name = "DIR")]
+    tokenizer: PathBuf,
+    /// Folder to write the model to
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+    /// How tokens know their places
+    #[arg(long, value_name = "NAME", default_value = "bert")]
+    architecture: Architecture,
+    /// Width of the layers
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    hidden: usize,
+    /// Layers
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    layers: usize,
+    /// Heads of attention
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    heads: usize,
+    /// Width inside the feed-forward blocks [default: four times --hidden]
+    #[arg(long, value_name = "N")]
+    intermediate: Option<usize>,
+    /// Longest line in tokens
+    #[arg(long, value_name = "N", default_value_t = 128)]
+    max_length: usize,
+    /// Passes over the lines
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    epochs: usize,
+    /// Greatest learning rate
+    #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
+    learning_rate: f64,
+    /// Tokens in a batch, at most
+    #[arg(long, value_name = "N", default_value_t = 4096)]
+    batch_tokens: usize,
+    /// Add up the gradients of so many batches for a step
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    accumulate: usize,
+    /// Seed of the weights, the order of lines and what is hidden
+    #[arg(long, value_name = "N", default_value_t = TrainSettings::default().seed)]
+    seed: u64,
+    /// Threads; the result depends on it in its last bits [default: one a processor]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    threads: usize,
+    /// Keep checkpoints here, after each epoch and on Ctrl-C
+    #[arg(long, value_name = "DIR")]
+    checkpoint_dir: Option<PathBuf>,
+    /// Save a checkpoint every so many steps too
+    #[arg(long, value_name = "STEPS", requires = "checkpoint_dir", default_value_t = 0, hide_default_value = true)]
+    checkpoint_every: u64,
+    #[command(flatten)]
+    watch: WatchArgs,
+    /// Go on from the checkpoint
+    #[arg(long, requires = "checkpoint_dir")]
+    resume: bool,
+}
+
+/// How tokens know their places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Architecture {
+    /// Learnt positions, as BERT has them
+    Bert,
+    /// Relative positions in buckets, as DeBERTa-v3 has them
+    DebertaV3,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<Status> {
+    if args.output.exists() {
+        bail!("{} exists already; name another with -o", args.output.display());
+    }
+    let checkpoints = args.checkpoint_dir.as_deref();
+    session::check(checkpoints, &args.watch, args.resume)?;
+    let mut files = tokenizer_files(&args.tokenizer)?;
+    let json = files.get("tokenizer.json").with_context(|| format!("{} has no tokenizer.json", args.tokenizer.display()))?;
+    let tokenizer = TextTokenizer::new(json, args.max_length, usize::MAX)?;
+    let mask = tokenizer.id(MASK).with_context(|| format!("{}: the tokenizer has no token {MASK}", args.tokenizer.display()))?;
+    let config = args.config(tokenizer.vocabulary());
+    let spec = EncoderSpec::from_config(&config)?;
+    let data = examples(&args.lines.read()?, &tokenizer)?;
+    let settings = args.settings();
+    let weights = random_encoder(&spec, args.seed);
+    let mut trainer = Trainer::restoring(&spec, &weights, mask, &data, settings)?;
+    let outcome = session::run(&mut trainer, checkpoints, &args.watch)?;
+    files.insert("config.json".into(), serde_json::to_vec_pretty(&config)?);
+    // The head that restored tokens is of no use to a classifier.
+    let mut encoder = outcome.weights;
+    let head: Vec<String> = encoder.names().filter(|name| weights.shape(name).is_none()).map(str::to_owned).collect();
+    head.iter().for_each(|name| encoder.remove(name));
+    files.insert("training.svg".into(), attackline_train::curves("pretraining", &outcome.losses, &outcome.epochs).into_bytes());
+    ModelFolder::from_parts(files, encoder)?.write(&args.output)?;
+    if let Some(best) = outcome.epochs.iter().find(|report| report.epoch == outcome.best_epoch) {
+        say(format_args!(
+            "{}: the weights of epoch {}, which restore {:.1} % of hidden tokens in lines held out",
+            args.output.display(),
+            best.epoch,
+            100.0 * best.accuracy
+        ));
+    }
+    Ok(Status::Done)
+}
+
+impl Args {
+    /// `config.json` of the model.
+    fn config(&self, vocabulary: usize) -> Value {
+        let mut config = json!({
+            "hidden_size": self.hidden, "num_hidden_layers": self.layers, "num_attention_heads": self.heads,
+            "intermediate_size": self.intermediate.unwrap_or(4 * self.hidden), "max_position_embeddings": self.max_length,
+            "vocab_size": vocabulary, "hidden_act": "gelu", "layer_norm_eps": 1e-7, "pad_token_id": 0, "torch_dtype": "float32",
+        });
+        let own = match self.architecture {
+            Architecture::Bert => json!({"model_type": "bert", "architectures": ["BertModel"], "type_vocab_size": 1}),
+            Architecture::DebertaV3 => json!({
+                "model_type": "deberta-v2", "architectures": ["DebertaV2Model"], "type_vocab_size": 0, "relative_attention": true,
+                "position_biased_input": false, "pos_att_type": ["c2p", "p2c"], "share_att_key": true, "norm_rel_ebd": "layer_norm",
+                "position_buckets": (self.max_length / 2).max(8), "max_relative_positions": -1, "pooler_hidden_size": self.hidden,
+            }),
+        };
+        if let (Value::Object(config), Value::Object(own)) = (&mut config, own) {
+            config.extend(own);
+        }
+        config
+    }
+
+    fn settings(&self) -> TrainSettings {
+        TrainSettings {
+            epochs: self.epochs,
+            learning_rate: self.learning_rate,
+            head_learning_rate: self.learning_rate,
+            batch_tokens: self.batch_tokens,
+            accumulate: self.accumulate,
+            max_length: self.max_length,
+            seed: self.seed,
+            threads: self.threads,
+            checkpoint_every: self.checkpoint_every,
+            ..TrainSettings::default()
+        }
+    }
+}
+
+fn tokenizer_files(folder: &Path) -> Result<FolderFiles> {
+    let mut files = FolderFiles::new();
+    for name in ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"] {
+        let path = folder.join(name);
+        if path.is_file() {
+            files.insert(name.to_owned(), fs_err::read(path)?);
+        }
+    }
+    Ok(files)
+}
+
+/// Lines as tokens; every so manieth is held out.
+fn examples(lines: &[String], tokenizer: &TextTokenizer) -> Result<TrainingData> {
+    let mut data = TrainingData::default();
+    for (index, line) in lines.iter().enumerate() {
+        let row = Example { ids: tokenizer.encode(line)?.ids, labels: Vec::new(), weight: 1.0 };
+        let side = if index % HELD_OUT == HELD_OUT - 1 { &mut data.validation } else { &mut data.train };
+        side.push(row);
+    }
+    if data.validation.is_empty() {
+        bail!("{} lines are too few: at least {HELD_OUT} are wanted", lines.len());
+    }
+    Ok(data)
+}

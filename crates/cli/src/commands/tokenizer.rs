@@ -1,0 +1,68 @@
+//! `attackline tokenizer`.
+
+use crate::diagnostics::say;
+use crate::exit::Status;
+use crate::lines::LinesArgs;
+use anyhow::{Result, bail};
+use attackline_model::{FolderFiles, TokenizerKind, TokenizerOptions, train_tokenizer};
+use clap::Subcommand;
+use std::path::{Path, PathBuf};
+
+/// Make a tokenizer from lines.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Learn a tokenizer from lines: a folder with tokenizer.json, for `attackline pretrain` and for transformers
+    Train(Box<TrainArgs>),
+}
+
+#[derive(Debug, clap::Args)]
+struct TrainArgs {
+    #[command(flatten)]
+    lines: LinesArgs,
+    /// How words fall into pieces: bpe (byte pairs: no unknown tokens) or wordpiece
+    #[arg(long, value_name = "KIND", default_value = "bpe")]
+    kind: TokenizerKind,
+    /// Tokens at most, special ones included
+    #[arg(long, value_name = "N", default_value_t = 8_192)]
+    vocabulary: usize,
+    /// Make capital letters small
+    #[arg(long)]
+    lowercase: bool,
+    /// A pair of pieces must come so often to become one
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    least: u64,
+    /// Folder to write
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<Status> {
+    let Action::Train(args) = &args.action;
+    if args.output.exists() {
+        bail!("{} exists already; name another with -o", args.output.display());
+    }
+    let options = TokenizerOptions { kind: args.kind, vocabulary: args.vocabulary, lowercase: args.lowercase, least: args.least };
+    write(&args.output, &train_tokenizer(&args.lines.read()?, options)?)?;
+    say(format_args!("{}: a tokenizer of up to {} tokens", args.output.display(), args.vocabulary));
+    Ok(Status::Done)
+}
+
+/// Writes a folder, which appears whole or not at all.
+fn write(folder: &Path, files: &FolderFiles) -> Result<()> {
+    let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let fresh = tempfile::Builder::new().prefix(".attackline-").tempdir_in(parent)?;
+    let made = fresh.path().join("tokenizer");
+    fs_err::create_dir(&made)?;
+    for (name, bytes) in files {
+        fs_err::write(made.join(name), bytes)?;
+    }
+    fs_err::rename(&made, folder)?;
+    Ok(())
+}

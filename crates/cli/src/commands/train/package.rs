@@ -1,0 +1,126 @@
+//! From the weights of a run to a model folder.
+
+use super::{Args, card, data::Rows};
+use crate::diagnostics::say;
+use crate::exit::Status;
+use anyhow::{Context, Result};
+use attackline_engine::Engine;
+use attackline_evaluate::{Report, SeveralReport, fit_independent_temperature, fit_temperature};
+use attackline_model::{Labels, ModelFolder, Settings, TokenBatch, TrainingSummary};
+use attackline_train::{Example, Method, Outcome, TrainSettings, TrainingData, curves, write_adapter};
+use std::path::Path;
+
+/// A run that is over.
+pub struct Run<'a> {
+    pub args: &'a Args,
+    pub base: &'a ModelFolder,
+    pub rows: &'a Rows,
+    pub data: &'a TrainingData,
+    pub settings: &'a TrainSettings,
+    pub outcome: &'a Outcome,
+    /// Numbers that were trained, and all.
+    pub counts: (usize, usize),
+}
+
+impl Run<'_> {
+    /// Calibrates the best weights on the validation rows, says how well they do there, and writes the folder.
+    pub fn finish(&self, labels: Labels) -> Result<Status> {
+        let output = &self.args.output;
+        let name = output.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let max_length = self.args.max_length.min(self.base.spec.longest);
+        let plain = Settings { name, max_length, training: Some(self.summary()), ..Settings::default() };
+        let mut folder = self.base.with_head(labels, plain, self.outcome.weights.clone())?;
+        let checked = Checked::new(&folder, &self.data.validation)?;
+        say(format_args!(
+            "on the {} validation rows, with which the epoch and the temperature were chosen:\n{}",
+            self.data.validation.len(),
+            checked.table
+        ));
+        folder.change_settings(|settings| settings.temperature = checked.temperature);
+        folder.files.insert("training.svg".into(), curves(&folder.settings.name, &self.outcome.losses, &self.outcome.epochs).into_bytes());
+        folder.files.insert("README.md".into(), card::card(&folder, self, &checked.table).into_bytes());
+        self.write(&folder, output).or_else(|error| self.rescue(&folder, error))?;
+        say(format_args!("{}: the weights of epoch {}, temperature {:.3}", output.display(), self.outcome.best_epoch, checked.temperature));
+        Ok(Status::Done)
+    }
+
+    /// Writes the model, or the adapter alone. What the folder held before is taken away only when the new one is whole.
+    fn write(&self, folder: &ModelFolder, output: &Path) -> Result<()> {
+        let mut name = output.file_name().unwrap_or_default().to_owned();
+        name.push(".new");
+        let fresh = output.with_file_name(name);
+        if fresh.exists() {
+            fs_err::remove_dir_all(&fresh)?;
+        }
+        match &self.settings.selection.method {
+            Method::Lora(lora) if self.args.method.no_merge => {
+                let base_name = self.args.base.to_string_lossy();
+                // Labels and settings go with the adapter, for `model merge`; peft takes no notice of them.
+                let kept = ["config.json", "attackline.json", "README.md", "training.svg"];
+                let files: Vec<(&str, &[u8])> = kept.iter().filter_map(|name| Some((*name, folder.files.get(*name)?.as_slice()))).collect();
+                write_adapter(&fresh, self.base, &base_name, lora, &self.outcome.trained, &files)?;
+            }
+            _ => folder.write(&fresh)?,
+        }
+        if output.exists() {
+            fs_err::remove_dir_all(output)?;
+        }
+        fs_err::rename(&fresh, output)?;
+        Ok(())
+    }
+
+    /// A run of hours is not lost to a full disk: the model goes where temporary files go, and the error says so.
+    fn rescue(&self, folder: &ModelFolder, error: anyhow::Error) -> Result<()> {
+        let home = tempfile::Builder::new().prefix("attackline-model-").tempdir().context(error.to_string())?.keep();
+        self.write(folder, &home.join("model")).with_context(|| error.to_string())?;
+        Err(error.context(format!("the model could not be written to {}; it is in {}", self.args.output.display(), home.join("model").display())))
+    }
+
+    fn summary(&self) -> TrainingSummary {
+        let best = self.outcome.epochs.iter().find(|report| report.epoch == self.outcome.best_epoch);
+        let figures = best.map(|best| [("loss", Some(best.validation_loss)), ("accuracy", Some(best.accuracy)), ("macro_f1", best.macro_f1)]);
+        TrainingSummary {
+            base: self.args.base.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            method: self.args.method.name(),
+            settings: described(self.settings),
+            data: self.rows.sources.iter().map(|source| (source.name.clone(), source.hash.clone())).collect(),
+            validation: figures.into_iter().flatten().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect(),
+        }
+    }
+}
+
+/// What the validation rows say.
+struct Checked {
+    temperature: f32,
+    /// The report, laid out.
+    table: String,
+}
+
+impl Checked {
+    fn new(folder: &ModelFolder, rows: &[Example]) -> Result<Self> {
+        let engine = Engine::new(folder)?;
+        let labels = folder.labels.as_ref().context("a model without labels")?;
+        let mut logits = Vec::with_capacity(rows.len() * labels.len());
+        for chunk in rows.chunks(64) {
+            logits.extend(engine.logits(&chunk.iter().map(|row| row.ids.as_slice()).collect::<TokenBatch>()));
+        }
+        let answers = logits.chunks_exact(labels.len());
+        let truth: Vec<Vec<usize>> = rows.iter().map(|row| row.labels.clone()).collect();
+        if labels.several() {
+            let predicted: Vec<Vec<usize>> = answers.map(|row| (0..row.len()).filter(|&label| row[label] > 0.0).collect()).collect();
+            let temperature = fit_independent_temperature(&logits, labels.len(), &truth);
+            return Ok(Self { temperature, table: SeveralReport::new(labels.names(), &truth, &predicted).to_string() });
+        }
+        let truth: Vec<usize> = truth.iter().map(|labels| labels[0]).collect();
+        let predicted: Vec<usize> =
+            answers.map(|row| (0..row.len()).fold(0, |best, label| if row[label] > row[best] { label } else { best })).collect();
+        let temperature = fit_temperature(&logits, labels.len(), &truth);
+        Ok(Self { temperature, table: Report::new(labels.names(), &truth, &predicted).to_string() })
+    }
+}
+
+fn described(settings: &TrainSettings) -> Vec<String> {
+    let value = serde_json::to_value(settings).unwrap_or_default();
+    let known = value.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    known.map(|(key, value)| format!("{key}={}", value.to_string().trim_matches('"'))).collect()
+}

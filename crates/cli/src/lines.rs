@@ -1,0 +1,45 @@
+//! Lines without labels, for a tokenizer and for pretraining.
+
+use crate::diagnostics::{Diagnostics, say};
+use anyhow::{Result, bail};
+use attackline_telemetry::{InputPath, Inputs, ReadOptions};
+use std::collections::HashSet;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+
+/// The arguments that choose lines.
+#[derive(Debug, clap::Args)]
+pub struct LinesArgs {
+    /// Logs, folders of them, or data files, of every format that `classify` reads; repeatable. Labels are not looked at
+    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    data: Vec<PathBuf>,
+    /// Lines at most
+    #[arg(long, value_name = "N", default_value_t = 2_000_000)]
+    most_lines: usize,
+}
+
+impl LinesArgs {
+    /// Every line once, in the order of the files. A line that can't be read is reported and passed over.
+    pub fn read(&self) -> Result<Vec<String>> {
+        let diagnostics = Diagnostics::new(std::io::stderr().is_terminal(), false);
+        let paths = self.data.iter().cloned().map(InputPath::from).collect();
+        let (mut seen, mut lines) = (HashSet::new(), Vec::new());
+        for line in Inputs::new(paths, ReadOptions::default()) {
+            match line {
+                Ok(line) if !line.text.trim().is_empty() && seen.insert(line.text.clone()) => lines.push(line.text),
+                Ok(_) => {}
+                Err(error) => diagnostics.error(&error),
+            }
+            diagnostics.advance(1, 0);
+            if lines.len() >= self.most_lines {
+                break;
+            }
+        }
+        diagnostics.finish();
+        if lines.is_empty() {
+            bail!("there are no lines in the data");
+        }
+        say(format_args!("{} different lines", lines.len()));
+        Ok(lines)
+    }
+}
