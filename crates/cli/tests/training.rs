@@ -1,0 +1,114 @@
+//! From lines to a model, as a user does it: tokenizer, base, training, an answer. All of it small.
+#![allow(clippy::unwrap_used)]
+
+use assert_cmd::Command;
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+fn attackline(home: &Path, arguments: &str) -> Command {
+    let mut command = Command::cargo_bin("attackline").unwrap();
+    command.current_dir(home).args(arguments.split_whitespace()).env("NO_COLOR", "1");
+    command
+}
+
+/// What a command that works says on standard error.
+fn says(home: &Path, arguments: &str) -> String {
+    let output = attackline(home, arguments).assert().success().get_output().clone();
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// What a command that fails says.
+fn refuses(home: &Path, arguments: &str) -> String {
+    let output = attackline(home, arguments).assert().failure().get_output().clone();
+    String::from_utf8(output.stderr).unwrap()
+}
+
+/// Generated lines, and a base of one layer made from them.
+fn base() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    says(home, "generate --samples 900 -o data");
+    says(home, "tokenizer train --data data/train.csv --vocabulary 600 -o tokenizer");
+    let said = says(home, "pretrain --data data/train.csv --tokenizer tokenizer --hidden 32 --layers 1 --heads 2 --max-length 64 --epochs 2 -o base");
+    assert!(said.contains("restore"), "{said}");
+    folder
+}
+
+#[test]
+fn a_model_from_nothing_but_lines() {
+    let folder = base();
+    let home = folder.path();
+    assert!(refuses(home, "pretrain --data data/train.csv --tokenizer tokenizer -o base").contains("exists already"));
+    assert!(refuses(home, "pretrain --data data/train.csv --tokenizer data -o other").contains("tokenizer.json"));
+
+    let train = "train --data data --base base --learning-rate 3e-3 --head-learning-rate 3e-3 --max-length 64";
+    let said = says(home, &format!("{train} --epochs 6 -o model --metrics metrics.ndjson --tensorboard events --accumulate 2 --recompute"));
+    assert!(said.contains("macro avg") && said.contains("model: the weights of epoch"), "{said}");
+    let card = fs::read_to_string(home.join("model/README.md")).unwrap();
+    for words in ["base: base", "| T1049 |", "train.csv, 720 rows", "attackline train --data data --base base", "weighted avg"] {
+        assert!(card.contains(words), "{words}: {card}");
+    }
+    assert!(fs::read_to_string(home.join("model/training.svg")).unwrap().contains("validation loss"));
+    let metrics = fs::read_to_string(home.join("metrics.ndjson")).unwrap();
+    assert_eq!(metrics.lines().filter(|line| line.contains("\"kind\":\"epoch\"")).count(), 6);
+    let answer = attackline(home, "classify --model model netstat").assert().success().get_output().stdout.clone();
+    assert!(serde_json::from_slice::<Value>(&answer).unwrap()["label"].is_string());
+
+    for watch in ["--metrics metrics.ndjson", "--tensorboard events"] {
+        assert!(refuses(home, &format!("{train} -o other {watch}")).contains("name a new"), "{watch}");
+    }
+    assert!(refuses(home, &format!("{train} -o model")).contains("--clobber"));
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_under_the_metrics_costs_no_model() {
+    let folder = base();
+    let said = says(folder.path(), "train --data data --base base --epochs 1 -o model --max-length 64 --metrics /dev/full");
+    assert!(said.contains("the metrics are not whole"), "{said}");
+    assert!(folder.path().join("model/model.safetensors").is_file());
+}
+
+#[test]
+fn several_labels_adapters_and_trials() {
+    let folder = base();
+    let home = folder.path();
+    let rows = "{\"text\":\"net user & netstat -ano\",\"labels\":[\"T1087.001\",\"T1049\"]}\n";
+    fs::write(home.join("more.ndjson"), rows).unwrap();
+    let train = "train --data data --data more.ndjson --data-weights 1,3 --base base --max-length 64 --epochs 1";
+    says(home, &format!("{train} --several-labels -o several"));
+    let config: Value = serde_json::from_slice(&fs::read(home.join("several/config.json")).unwrap()).unwrap();
+    assert_eq!(config["problem_type"], "multi_label_classification");
+    let answer = attackline(home, "classify --model several --threshold 0 netstat").assert().success().get_output().stdout.clone();
+    assert_eq!(serde_json::from_slice::<Value>(&answer).unwrap()["labels"].as_array().unwrap().len(), 3);
+    assert!(refuses(home, &format!("{train} --data-weights 2 -o x")).contains("--data-weights"));
+
+    says(home, &format!("{train} --method lora --no-merge -o adapter"));
+    for file in ["adapter_config.json", "adapter_model.safetensors", "README.md", "training.svg"] {
+        assert!(home.join("adapter").join(file).is_file(), "{file}");
+    }
+    says(home, "model merge base adapter -o merged");
+
+    let search = format!("{train} --trials 3 --checkpoint-dir search -o found");
+    let said = says(home, &search);
+    assert!(said.contains("the best is trial"), "{said}");
+    let trials = fs::read_to_string(home.join("search/trials.ndjson")).unwrap();
+    assert_eq!(trials.lines().count(), 3);
+    let kept = fs::read_dir(home.join("search")).unwrap().filter(|entry| entry.as_ref().unwrap().path().is_dir()).count();
+    assert_eq!(kept, 1, "only the best keeps its checkpoint");
+    let again = says(home, &format!("{search} --clobber --resume"));
+    assert!(again.contains("the best is trial") && !again.contains("trial 1 of 3"), "{again}");
+    assert_eq!(fs::read_to_string(home.join("search/trials.ndjson")).unwrap(), trials);
+}
+
+#[test]
+fn parquet_is_read_and_damage_is_named() {
+    let folder = base();
+    let home = folder.path();
+    fs::write(home.join("rows.parquet"), b"PAR1 and nothing more PAR1").unwrap();
+    let said = refuses(home, "train --data rows.parquet --base base -o model");
+    assert!(said.contains("rows.parquet"), "{said}");
+    fs::write(home.join("labels.ndjson"), "{\"text\":\"a\",\"labels\":{\"x\":1}}\n").unwrap();
+    assert!(refuses(home, "train --data labels.ndjson --base base -o model").contains("labels are a list"), "a list is wanted");
+}
