@@ -2,7 +2,7 @@
 
     python checks/big_shapes.py ...     # makes the shapes below DIR
     cargo build --release -p attackline-train --example step_speed
-    python checks/training_speed.py --step-speed target/release/examples/step_speed --shapes DIR [--threads 2] [--rounds 2] [--case NAME]...
+    python checks/training_speed.py --step-speed target/release/examples/step_speed --shapes DIR [--threads 2] [--rounds 2] [--case NAME]... [--way WORDS]...
 
 LoRA of rank 8 on all products of deberta-v3-base's shape, BitFit on roberta-base's, both in f32 with dropout; 16 lines of 32 and of 128
 tokens, and ragged lines (log-normal, median 24, 95th percentile 70, 4 to 128 tokens) as they arrive, which torch pads and attackline packs.
@@ -84,25 +84,30 @@ def main():
     parser.add_argument("--shapes", required=True, type=pathlib.Path)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--way", action="append", metavar="WORDS", help="ways to run attackline: '', 'bf16', 'recompute', 'bf16 recompute'")
     parser.add_argument("--case", action="append", choices=list(CASES))
     args = parser.parse_args()
     lengths = args.shapes / "ragged.json"
     lengths.write_text(json.dumps(ragged_lengths()))
     print(f"| case, {args.threads} threads | torch + peft | attackline | times as fast | torch's peak | attackline's peak | share |\n| --- | --- | --- | --- | --- | --- | --- |")
+    ways = [tuple(way.split()) for way in args.way or [""]]
     for case in args.case or CASES:
         shape, method, length, steps = CASES[case]
         folder = args.shapes / shape / "safetensors"
         own_length = f"ragged:{lengths}" if length == "ragged" else length
-        theirs, ours = [], []
+        theirs, ours = [], {way: [] for way in ways}
         for _ in range(args.rounds):
-            ours.append(run([args.step_speed, folder, method, LINES, own_length, steps, args.threads]))
+            for way in ways:
+                ours[way].append(run([args.step_speed, folder, method, LINES, own_length, steps, args.threads, *way]))
             theirs.append(run([sys.executable, __file__, "torch", folder, method, length, steps, args.threads]))
         # A ragged pass is the sum of its steps; otherwise the median step.
         total = sum if length == "ragged" else statistics.median
         time = lambda runs: statistics.median(total(one["step_ms"]) for one in runs)
         memory = lambda runs: max(one["peak_mb"] for one in runs)
-        print(f"| {case} | {time(theirs):.0f} ms | {time(ours):.0f} ms | {time(theirs) / time(ours):.2f} | {memory(theirs):.0f} MB | {memory(ours):.0f} MB | "
-              f"{memory(ours) / memory(theirs):.2f} |", flush=True)
+        for way in ways:
+            name, own = ", ".join([case, *way]), ours[way]
+            print(f"| {name} | {time(theirs):.0f} ms | {time(own):.0f} ms | {time(theirs) / time(own):.2f} | {memory(theirs):.0f} MB | {memory(own):.0f} MB | "
+                  f"{memory(own) / memory(theirs):.2f} |", flush=True)
 
 
 main()

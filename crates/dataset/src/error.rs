@@ -38,6 +38,9 @@ pub enum DatasetError {
         /// Lines wanted.
         wanted: usize,
     },
+    /// A technique was asked for that the grammar doesn't know.
+    #[error("there are no templates for {0}; `--labels all` generates what there is")]
+    NoTemplates(String),
     /// A data folder exists already.
     #[error("{0}: exists already and is not overwritten (--clobber overwrites it)")]
     Exists(PathBuf),

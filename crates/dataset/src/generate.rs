@@ -1,9 +1,25 @@
 use crate::{DatasetError, Grammar, Random, Row, Shell, Side, near_duplicate_key, obfuscate::obfuscate, render::render, split::sides, wrap::wrap};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+const BENIGN: &str = "Benign";
+
+/// Which labels to generate lines for.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum LabelSet {
+    /// The specification's four: half of the rows benign, a sixth for each technique.
+    #[default]
+    Specification,
+    /// Benign and every technique that the grammar has.
+    All,
+    /// Benign and these techniques.
+    Only(Vec<String>),
+}
 
 /// What to generate.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GenerateOptions {
+    /// The labels.
+    pub labels: LabelSet,
     /// Rows in all.
     pub samples: usize,
     /// The same seed gives the same bytes.
@@ -37,7 +53,7 @@ impl GeneratedSet {
 }
 
 /// Labels and their shares of the rows, in sixths.
-const SHARES: [(&str, usize); 4] = [("Benign", 3), ("T1003.002", 1), ("T1087.001", 1), ("T1049", 1)];
+const SHARES: [(&str, usize); 4] = [(BENIGN, 3), ("T1003.002", 1), ("T1087.001", 1), ("T1049", 1)];
 
 /// Share of the benign rows that come from hard templates.
 const HARD_SHARE: f64 = 0.4;
@@ -45,7 +61,26 @@ const HARD_SHARE: f64 = 0.4;
 /// A template that gave nothing new this many times in a row is exhausted.
 const TRIES: usize = 40;
 
-/// Generates labelled lines: half of them benign, a sixth for each technique.
+/// The labels with their rows in a side of `total` rows, and whether each must have all of them. Beyond the specification's four, half of the
+/// rows are benign and the rest is divided evenly, and a technique whose templates give fewer lines has fewer.
+fn shares(labels: &LabelSet, grammar: &Grammar, total: usize) -> Result<(Vec<(String, usize)>, bool), DatasetError> {
+    let known: BTreeSet<&str> = grammar.templates().iter().map(|template| template.label.as_str()).filter(|label| *label != BENIGN).collect();
+    let techniques: Vec<&str> = match labels {
+        LabelSet::Specification => {
+            return Ok((SHARES.iter().map(|&(label, sixths)| (label.to_owned(), rows_of_label(total, sixths))).collect(), true));
+        }
+        LabelSet::All => known.into_iter().collect(),
+        LabelSet::Only(wanted) => {
+            let wanted = wanted.iter().filter(|label| *label != BENIGN).map(String::as_str);
+            wanted.map(|label| known.get(label).copied().ok_or_else(|| DatasetError::NoTemplates(label.to_owned()))).collect::<Result<_, _>>()?
+        }
+    };
+    let attacks = total / 2;
+    let each = techniques.iter().map(|label| ((*label).to_owned(), attacks / techniques.len().max(1)));
+    Ok((std::iter::once((BENIGN.to_owned(), total - attacks)).chain(each).collect(), false))
+}
+
+/// Generates labelled lines: half of them benign, the rest divided evenly among the techniques.
 ///
 /// No line comes twice, and no template nor near duplicate stands on two sides of the split.
 pub fn generate(options: &GenerateOptions) -> Result<GeneratedSet, DatasetError> {
@@ -55,10 +90,14 @@ pub fn generate(options: &GenerateOptions) -> Result<GeneratedSet, DatasetError>
     let mut set = GeneratedSet { templates: grammar.templates().len(), seed: options.seed, ..GeneratedSet::default() };
     for side in Side::ALL {
         let mut rows = Vec::new();
-        for (label, sixths) in SHARES {
-            let wanted = rows_of_label(rows_of_side(options.samples, side), sixths);
+        let (labels, all) = shares(&options.labels, &grammar, rows_of_side(options.samples, side))?;
+        for (label, wanted) in labels {
             let pool: Vec<usize> = (0..sides.len()).filter(|&index| sides[index] == side && grammar.templates()[index].label == label).collect();
-            rows.extend(generator.rows(label, side, wanted, pool)?);
+            let found = generator.rows(side, wanted, pool);
+            if all && found.len() < wanted {
+                return Err(DatasetError::TooFew { label, side: side.name(), found: found.len(), wanted });
+            }
+            rows.extend(found);
         }
         generator.random.shuffle(&mut rows);
         match side {
@@ -91,7 +130,8 @@ struct Generator<'a> {
 }
 
 impl<'a> Generator<'a> {
-    fn rows(&mut self, label: &str, side: Side, wanted: usize, pool: Vec<usize>) -> Result<Vec<Row>, DatasetError> {
+    /// As many rows as are wanted, or as the templates of the pool give.
+    fn rows(&mut self, side: Side, wanted: usize, pool: Vec<usize>) -> Vec<Row> {
         let is_hard = |&index: &usize| self.grammar.templates()[index].hard;
         let (mut hard, mut plain): (Vec<usize>, Vec<usize>) = pool.into_iter().partition(is_hard);
         let mut rows = Vec::with_capacity(wanted);
@@ -99,7 +139,7 @@ impl<'a> Generator<'a> {
             let from_hard = !hard.is_empty() && (plain.is_empty() || self.random.chance(HARD_SHARE));
             let pool = if from_hard { &mut hard } else { &mut plain };
             if pool.is_empty() {
-                return Err(DatasetError::TooFew { label: label.to_owned(), side: side.name(), found: rows.len(), wanted });
+                break;
             }
             let at = self.random.below(pool.len());
             match self.row(pool[at], side) {
@@ -107,7 +147,7 @@ impl<'a> Generator<'a> {
                 None => drop(pool.swap_remove(at)),
             }
         }
-        Ok(rows)
+        rows
     }
 
     /// A new line of a template, or nothing once it has no more.

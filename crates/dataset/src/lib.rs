@@ -20,7 +20,7 @@ mod wrap;
 pub use error::DatasetError;
 pub use expand::Expansion;
 pub use folder::{Manifest, read_folder, write_folder};
-pub use generate::{GenerateOptions, GeneratedSet, generate};
+pub use generate::{GenerateOptions, GeneratedSet, LabelSet, generate};
 pub use grammar::{Grammar, Shell, Template};
 pub use labelled::read_labelled;
 pub use random::Random;

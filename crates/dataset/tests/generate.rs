@@ -1,7 +1,7 @@
 //! What generated data promises.
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
-use attackline_dataset::{GenerateOptions, GeneratedSet, Grammar, Random, Side, generate, label_table, read_folder, write_folder};
+use attackline_dataset::{GenerateOptions, GeneratedSet, Grammar, LabelSet, Random, Side, generate, label_table, read_folder, write_folder};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::OnceLock,
@@ -9,7 +9,7 @@ use std::{
 
 fn set() -> &'static GeneratedSet {
     static SET: OnceLock<GeneratedSet> = OnceLock::new();
-    SET.get_or_init(|| generate(&GenerateOptions { samples: 20_000, seed: 7 }).unwrap())
+    SET.get_or_init(|| generate(&GenerateOptions { samples: 20_000, seed: 7, labels: LabelSet::Specification }).unwrap())
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn bare_lines_that_differ_in_digits_and_blanks_only_stand_on_one_side() {
 fn the_seed_decides_the_bytes() {
     let small = |seed| {
         let folder = tempfile::tempdir().unwrap();
-        let set = generate(&GenerateOptions { samples: 600, seed }).unwrap();
+        let set = generate(&GenerateOptions { samples: 600, seed, labels: LabelSet::Specification }).unwrap();
         let manifest = write_folder(folder.path(), &set, false).unwrap();
         assert!(write_folder(folder.path(), &set, false).unwrap_err().to_string().contains("not overwritten"));
         assert_eq!(read_folder(folder.path(), Side::Train).unwrap(), set.train);
@@ -115,4 +115,24 @@ fn mistakes_in_a_grammar_are_named_with_their_place() {
         let message = refused(text);
         assert!(message.contains(wanted), "{message}");
     }
+}
+
+#[test]
+fn other_label_sets_are_half_benign_and_even() {
+    let rows = |labels: LabelSet| {
+        let set = generate(&GenerateOptions { samples: 4_000, seed: 3, labels }).unwrap();
+        let mut counts = std::collections::BTreeMap::<String, usize>::new();
+        for row in &set.train {
+            *counts.entry(row.label.clone()).or_default() += 1;
+        }
+        counts
+    };
+    let only = rows(LabelSet::Only(vec!["T1049".into(), "Benign".into()]));
+    assert_eq!(only.into_iter().collect::<Vec<_>>(), [("Benign".to_owned(), 1_600), ("T1049".to_owned(), 1_600)]);
+    let all = rows(LabelSet::All);
+    assert_eq!(all["Benign"], 1_600);
+    let each = 1_600 / (all.len() - 1);
+    assert!(all.iter().all(|(label, count)| label == "Benign" || *count <= each), "{all:?}");
+    let error = generate(&GenerateOptions { samples: 100, seed: 3, labels: LabelSet::Only(vec!["T9999".into()]) }).unwrap_err();
+    assert!(error.to_string().contains("T9999"), "{error}");
 }

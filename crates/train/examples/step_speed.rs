@@ -1,4 +1,4 @@
-//! Measures training steps: `cargo run --release -p attackline-train --example step_speed -- MODEL_DIR METHOD LINES LENGTH [STEPS] [THREADS] [f32|bf16]`.
+//! Measures training steps: `cargo run --release -p attackline-train --example step_speed -- MODEL_DIR METHOD LINES LENGTH [STEPS] [THREADS] [bf16] [recompute]`.
 //!
 //! METHOD is full, lora (all products of each layer, rank 8), bitfit or head; every batch has LINES lines of LENGTH tokens; LENGTH may be
 //! `ragged:FILE`, a JSON list of lengths, of which each step takes the next LINES. Prints one JSON object: milliseconds of each step but
@@ -50,7 +50,7 @@ fn lengths(text: &str, lines: usize, steps: usize) -> Vec<usize> {
 fn main() -> Result<(), TrainError> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [model, method, lines, length, rest @ ..] = &arguments[..] else {
-        println!("usage: step_speed MODEL_DIR full|lora|bitfit|head LINES LENGTH|ragged:FILE [STEPS] [THREADS] [f32|bf16]");
+        println!("usage: step_speed MODEL_DIR full|lora|bitfit|head LINES LENGTH|ragged:FILE [STEPS] [THREADS] [bf16] [recompute]");
         return Ok(());
     };
     let number = |index: usize, default: usize| rest.get(index).and_then(|text: &String| text.parse().ok()).unwrap_or(default);
@@ -72,8 +72,10 @@ fn main() -> Result<(), TrainError> {
     let batch_tokens = lengths.iter().sum::<usize>() / (steps + 1);
     let data = TrainingData { validation: train[..1].to_vec(), train };
     let selection = Selection { method, frozen_layers: 0 };
-    let frozen_dtype = if rest.get(2).is_some_and(|text| text == "bf16") { FrozenType::Bf16 } else { FrozenType::F32 };
-    let settings = TrainSettings { batch_tokens, threads, selection, frozen_dtype, epochs: 2, ..TrainSettings::default() };
+    let asked = |word: &str| rest.iter().any(|text| text == word);
+    let frozen_dtype = if asked("bf16") { FrozenType::Bf16 } else { FrozenType::F32 };
+    let settings =
+        TrainSettings { batch_tokens, threads, selection, frozen_dtype, recompute: asked("recompute"), epochs: 2, ..TrainSettings::default() };
     let mut trainer = Trainer::new(&folder, &labels, &data, settings)?;
     let cancel = AtomicBool::new(false);
     let mut meter = Meter { last: Instant::now(), milliseconds: Vec::new(), steps, loss: 0.0, cancel: &cancel };

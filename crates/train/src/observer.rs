@@ -55,6 +55,11 @@ pub trait Observer {
     fn epoch(&mut self, report: &EpochReport) {
         let _ = report;
     }
+
+    /// A checkpoint could not be saved, as on a full disk. The run goes on; the checkpoint before is still whole.
+    fn unsaved(&mut self, error: &TrainError) {
+        let _ = error;
+    }
 }
 
 /// Tells nobody.
@@ -73,6 +78,11 @@ impl<A: Observer, B: Observer> Observer for (A, B) {
         self.0.epoch(report);
         self.1.epoch(report);
     }
+
+    fn unsaved(&mut self, error: &TrainError) {
+        self.0.unsaved(error);
+        self.1.unsaved(error);
+    }
 }
 
 impl<T: Observer + ?Sized> Observer for &mut T {
@@ -82,6 +92,10 @@ impl<T: Observer + ?Sized> Observer for &mut T {
 
     fn epoch(&mut self, report: &EpochReport) {
         (**self).epoch(report);
+    }
+
+    fn unsaved(&mut self, error: &TrainError) {
+        (**self).unsaved(error);
     }
 }
 
@@ -95,6 +109,12 @@ impl<A: Observer> Observer for Option<A> {
     fn epoch(&mut self, report: &EpochReport) {
         if let Some(observer) = self {
             observer.epoch(report);
+        }
+    }
+
+    fn unsaved(&mut self, error: &TrainError) {
+        if let Some(observer) = self {
+            observer.unsaved(error);
         }
     }
 }

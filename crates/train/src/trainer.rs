@@ -189,16 +189,16 @@ impl<'a> Trainer<'a> {
                 let report = self.step(&batches[self.state.batch])?;
                 observer.step(&report);
                 let every = self.settings.checkpoint_every;
-                let stop = cancel.load(Ordering::Relaxed);
-                if stop || (every > 0 && self.state.step.is_multiple_of(every)) {
+                if cancel.load(Ordering::Relaxed) {
                     self.save()?;
-                }
-                if stop {
                     return Err(TrainError::Interrupted { step: self.state.step });
+                }
+                if every > 0 && self.state.step.is_multiple_of(every) {
+                    self.save().unwrap_or_else(|error| observer.unsaved(&error));
                 }
             }
             let report = self.finish_epoch()?;
-            self.save()?;
+            self.save().unwrap_or_else(|error| observer.unsaved(&error));
             observer.epoch(&report);
         }
         let best_epoch = self.state.epochs.iter().rev().find(|report| report.best).map_or(0, |report| report.epoch);

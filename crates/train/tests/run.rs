@@ -64,6 +64,40 @@ fn an_interrupted_run_goes_on_to_the_same_bits() {
     assert!(error.to_string().contains("other settings"), "{error}");
 }
 
+/// Takes the folder of checkpoints away after a step, and counts complaints.
+struct Saboteur<'a>(&'a std::path::Path, usize);
+
+impl Observer for Saboteur<'_> {
+    fn step(&mut self, report: &StepReport) {
+        if report.step == 2 {
+            std::fs::remove_dir_all(self.0).unwrap();
+            std::fs::write(self.0, "in the way").unwrap();
+        }
+    }
+
+    fn unsaved(&mut self, _: &TrainError) {
+        self.1 += 1;
+    }
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_saved_costs_no_run() {
+    let (folder, labels, data) = (folder(), labels(), data(40));
+    let home = tempfile::tempdir().unwrap();
+    let place = home.path().join("checkpoints");
+    std::fs::create_dir(&place).unwrap();
+    let mut trainer = Trainer::new(&folder, &labels, &data, settings()).unwrap();
+    trainer.checkpoints_in(&place).unwrap();
+    let mut saboteur = Saboteur(&place, 0);
+    let outcome = trainer.run(&mut saboteur, &AtomicBool::new(false)).unwrap();
+    assert_eq!((outcome.epochs.len(), saboteur.1), (4, 4));
+    let cancel = AtomicBool::new(true);
+    let mut trainer = Trainer::new(&folder, &labels, &data, settings()).unwrap();
+    trainer.checkpoints_in(&place).unwrap();
+    let error = trainer.run(&mut Silent, &cancel).unwrap_err();
+    assert!(!matches!(error, TrainError::Interrupted { .. }), "who is interrupted must know that nothing was saved: {error}");
+}
+
 #[test]
 fn a_damaged_checkpoint_is_refused_by_name() {
     let (folder, labels, data) = (folder(), labels(), data(8));

@@ -3,7 +3,7 @@
 use crate::diagnostics::say;
 use crate::exit::Status;
 use anyhow::Result;
-use attackline_dataset::{GenerateOptions, Row, generate, label_table, write_folder};
+use attackline_dataset::{GenerateOptions, LabelSet, Row, generate, label_table, write_folder};
 use std::path::PathBuf;
 
 const AFTER_HELP: &str = "\
@@ -24,6 +24,10 @@ pub struct Args {
     /// Seed; the same seed gives the same bytes
     #[arg(long, value_name = "N", default_value = "7")]
     seed: u64,
+    /// Benign and these techniques, divided by commas, or all that there are templates for [default: the specification's T1003.002,
+    /// T1087.001 and T1049]
+    #[arg(long, value_name = "LIST|all", value_delimiter = ',')]
+    labels: Vec<String>,
     /// Folder to write to
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
@@ -40,17 +44,25 @@ pub fn run(args: &Args) -> Result<Status> {
     if !args.clobber && args.output.join("manifest.json").exists() {
         anyhow::bail!("{} holds data already; --clobber replaces them", args.output.display());
     }
-    let set = generate(&GenerateOptions { samples: args.samples, seed: args.seed })?;
+    let labels = match &args.labels[..] {
+        [] => LabelSet::Specification,
+        [all] if all == "all" => LabelSet::All,
+        named => LabelSet::Only(named.to_vec()),
+    };
+    let many = labels != LabelSet::Specification;
+    let set = generate(&GenerateOptions { labels, samples: args.samples, seed: args.seed })?;
     let manifest = write_folder(&args.output, &set, args.clobber)?;
     let properties: [(&str, Property); 3] =
         [("wrapper", |row| &row.wrapper), ("rendering", |row| &row.rendering), ("obfuscation", |row| &row.obfuscation)];
-    for (title, property) in properties {
+    // With hundreds of labels the tables would be wider than any screen.
+    for (title, property) in properties.into_iter().filter(|_| !many) {
         let rows = set.train.iter().chain(&set.validation).chain(&set.test);
         say(format_args!("{}", label_table(title, rows, property)));
     }
     for (side, counts) in &manifest.counts {
         let counts: Vec<String> = counts.iter().map(|(label, count)| format!("{label} {count}")).collect();
-        say(format_args!("{side:<10}  {}", counts.join(", ")));
+        let labels = if many { format!("{} labels", counts.len()) } else { counts.join(", ") };
+        say(format_args!("{side:<10}  {labels}"));
     }
     say(format_args!("{} templates, seed {}, written to {}", manifest.templates, manifest.seed, args.output.display()));
     Ok(Status::Done)

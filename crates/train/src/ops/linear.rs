@@ -1,7 +1,7 @@
 use super::{
     PART_ROWS,
-    pointwise::{activate_backward, activated},
-    slices::{read, slice, tensor, wide, with_wide},
+    pointwise::{activate_backward, with_activated},
+    slices::{read, slice, tensor, with_wide, with_wide_slice},
 };
 use attackline_kernels::{Transposed, matmul};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
@@ -29,18 +29,8 @@ impl Linear {
             out.par_chunks_mut(PART_ROWS * outputs).for_each(|part| part.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(bias)));
         }
         let right = Transposed { left: false, right: true };
-        let activated = self.gelu.then(|| activated(x));
-        matmul(
-            &mut out,
-            activated.as_deref().unwrap_or(x),
-            &weight[..outputs * inputs],
-            rows,
-            inputs,
-            outputs,
-            right,
-            bias.is_some(),
-            rayon::current_num_threads(),
-        );
+        let (weight, threads) = (&weight[..outputs * inputs], rayon::current_num_threads());
+        with_activated(x, self.gelu, |x| matmul(&mut out, x, weight, rows, inputs, outputs, right, bias.is_some(), threads));
         out
     }
 
@@ -61,8 +51,8 @@ impl Linear {
         if self.weight_trainable {
             let mut out = vec![0.0; w.elem_count()];
             let left = Transposed { left: true, right: false };
-            let activated = self.gelu.then(|| activated(&xs));
-            matmul(&mut out[..outputs * inputs], grads, activated.as_deref().unwrap_or(&xs), outputs, rows, inputs, left, false, threads);
+            let of_used = &mut out[..outputs * inputs];
+            with_activated(&xs, self.gelu, |xs| matmul(of_used, grads, xs, outputs, rows, inputs, left, false, threads));
             of_w = Some(tensor(out, w.shape())?);
         }
         Ok((of_x, of_w))
@@ -76,7 +66,8 @@ impl CustomOp3 for Linear {
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout, b: &CpuStorage, bl: &Layout) -> Result<(CpuStorage, Shape)> {
         let (rows, inputs) = xl.shape().dims2()?;
-        let out = self.forward(slice(x, xl)?, &wide(w, wl)?, Some(slice(b, bl)?), rows, inputs);
+        let (x, bias) = (slice(x, xl)?, slice(b, bl)?);
+        let out = with_wide_slice(w, wl, |w| self.forward(x, w, Some(bias), rows, inputs))?;
         Ok((CpuStorage::F32(out), Shape::from((rows, self.outputs))))
     }
 
@@ -101,7 +92,9 @@ impl CustomOp2 for Linear {
 
     fn cpu_fwd(&self, x: &CpuStorage, xl: &Layout, w: &CpuStorage, wl: &Layout) -> Result<(CpuStorage, Shape)> {
         let (rows, inputs) = xl.shape().dims2()?;
-        Ok((CpuStorage::F32(self.forward(slice(x, xl)?, &wide(w, wl)?, None, rows, inputs)), Shape::from((rows, self.outputs))))
+        let x = slice(x, xl)?;
+        let out = with_wide_slice(w, wl, |w| self.forward(x, w, None, rows, inputs))?;
+        Ok((CpuStorage::F32(out), Shape::from((rows, self.outputs))))
     }
 
     fn bwd(&self, x: &Tensor, w: &Tensor, _: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {

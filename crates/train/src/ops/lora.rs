@@ -1,15 +1,12 @@
 use super::{
     norm::Dropped,
-    pointwise::{activate_backward, activated},
+    pointwise::{activate_backward, drop_out, with_activated, with_dropped},
     slices::{read, slice, tensor, with_wide},
 };
-use attackline_kernels::{Transposed, dropout, matmul};
+use attackline_kernels::{Transposed, matmul};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::ops::Range;
-
-/// Elements of a part.
-const PART: usize = 16_384;
 
 /// `y = a(x) · weightᵀ + bias + scale · dropout(a(x)) · Aᵀ · Bᵀ`, `a` nothing or the GELU, the addition in blocks of outputs: block `i` has rows `i · rank..` of A
 /// (`[blocks · rank, inputs]`) and its rows of B (`[block outputs, rank]`, one block below the other). Weight and bias are frozen, so
@@ -54,33 +51,20 @@ impl LoraLinear {
         out
     }
 
-    fn dropped_input(&self, x: &[f32]) -> Option<Vec<f32>> {
-        (self.dropped.rate > 0.0).then(|| {
-            let mut out = x.to_vec();
-            self.mask(&mut out);
-            out
-        })
-    }
-
-    fn mask(&self, data: &mut [f32]) {
-        data.par_chunks_mut(PART).enumerate().for_each(|(part, data)| dropout(data, self.dropped.rate, self.dropped.seed, part * PART));
-    }
-
     fn forward(&self, x: &[f32], a: &[f32], b: &[f32], rows: usize, inputs: usize) -> Result<Vec<f32>> {
         let (outputs, inner, threads) = (self.outputs, self.blocks.len() * self.rank, rayon::current_num_threads());
         let right = Transposed { left: false, right: true };
-        let activated = self.gelu.then(|| activated(x));
-        let x = activated.as_deref().unwrap_or(x);
-        let dropped = self.dropped_input(x);
         let mut low = vec![0.0; rows * inner];
-        matmul(&mut low, dropped.as_deref().unwrap_or(x), a, rows, inputs, inner, right, false, threads);
         let mut out = vec![0.0; rows * outputs];
         if let Some(bias) = &self.bias {
             let bias = read(bias)?;
             out.par_chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(&bias[..outputs]));
         }
         let has_bias = self.bias.is_some();
-        with_wide(&self.weight, |weight| matmul(&mut out, x, &weight[..outputs * inputs], rows, inputs, outputs, right, has_bias, threads))?;
+        with_activated(x, self.gelu, |x| {
+            with_dropped(x, self.dropped, |x| matmul(&mut low, x, a, rows, inputs, inner, right, false, threads));
+            with_wide(&self.weight, |weight| matmul(&mut out, x, &weight[..outputs * inputs], rows, inputs, outputs, right, has_bias, threads))
+        })?;
         matmul(&mut out, &low, &self.spread(b), rows, inner, outputs, right, true, threads);
         Ok(out)
     }
@@ -103,18 +87,16 @@ impl CustomOp3 for LoraLinear {
         let grad = grad.contiguous()?;
         let (grads, xs, a_values, b_values) = (read(&grad)?, read(x)?, read(a)?, read(b)?);
         let left = Transposed { left: true, right: false };
-        let activated = self.gelu.then(|| activated(&xs));
-        let dropped = self.dropped_input(activated.as_deref().unwrap_or(&xs));
-        let input = dropped.as_deref().or(activated.as_deref()).unwrap_or(&xs);
-
         let spread = self.spread(&b_values);
         let mut of_low = vec![0.0; rows * inner];
         matmul(&mut of_low, &grads, &spread, rows, outputs, inner, Transposed::default(), false, threads);
-        let mut of_a = vec![0.0; inner * inputs];
-        matmul(&mut of_a, &of_low, input, inner, rows, inputs, left, false, threads);
-
-        let mut low = vec![0.0; rows * inner];
-        matmul(&mut low, input, &a_values, rows, inputs, inner, Transposed { left: false, right: true }, false, threads);
+        let (mut of_a, mut low) = (vec![0.0; inner * inputs], vec![0.0; rows * inner]);
+        with_activated(&xs, self.gelu, |x| {
+            with_dropped(x, self.dropped, |x| {
+                matmul(&mut of_a, &of_low, x, inner, rows, inputs, left, false, threads);
+                matmul(&mut low, x, &a_values, rows, inputs, inner, Transposed { left: false, right: true }, false, threads);
+            });
+        });
         let mut of_spread = vec![0.0; outputs * inner];
         matmul(&mut of_spread, &grads, &low, outputs, rows, inner, left, false, threads);
         let mut of_b = vec![0.0; b_values.len()];
@@ -132,7 +114,7 @@ impl CustomOp3 for LoraLinear {
             let mut out = vec![0.0; rows * inputs];
             matmul(&mut out, &of_low, &a_values, rows, inner, inputs, Transposed::default(), false, threads);
             if self.dropped.rate > 0.0 {
-                self.mask(&mut out);
+                drop_out(&mut out, self.dropped);
             }
             with_wide(&self.weight, |weight| {
                 matmul(&mut out, &grads, &weight[..outputs * inputs], rows, outputs, inputs, Transposed::default(), true, threads);

@@ -8,6 +8,7 @@ mod lora;
 mod loss;
 mod norm;
 mod pointwise;
+mod room;
 mod slices;
 
 pub(crate) use attention::{Attention, PositionColumns};

@@ -1,5 +1,6 @@
 use super::{
     norm::Dropped,
+    room::with_room,
     slices::{read, slice, tensor},
 };
 use attackline_kernels::{dropout, gelu, gelu_backward, tanh, tanh_backward};
@@ -9,11 +10,35 @@ use rayon::prelude::*;
 /// Elements of a part.
 const PART: usize = 16_384;
 
-/// The exact GELU of every element.
-pub(super) fn activated(x: &[f32]) -> Vec<f32> {
-    let mut out = x.to_vec();
-    out.par_chunks_mut(PART).for_each(gelu);
-    out
+/// `x`, or its exact GELU, for as long as `use_it` runs.
+pub(super) fn with_activated<T>(x: &[f32], activate: bool, use_it: impl FnOnce(&[f32]) -> T) -> T {
+    if !activate {
+        return use_it(x);
+    }
+    with_room(x.len(), |room| {
+        room.par_chunks_mut(PART).zip(x.par_chunks(PART)).for_each(|(out, x)| {
+            out.copy_from_slice(x);
+            gelu(out);
+        });
+        use_it(room)
+    })
+}
+
+/// `x` with some elements dropped out, where any are, for as long as `use_it` runs.
+pub(super) fn with_dropped<T>(x: &[f32], dropped: Dropped, use_it: impl FnOnce(&[f32]) -> T) -> T {
+    if dropped.rate == 0.0 {
+        return use_it(x);
+    }
+    with_room(x.len(), |room| {
+        room.copy_from_slice(x);
+        drop_out(room, dropped);
+        use_it(room)
+    })
+}
+
+/// Drops elements out by a mask that is the same for the same seed.
+pub(super) fn drop_out(data: &mut [f32], dropped: Dropped) {
+    data.par_chunks_mut(PART).enumerate().for_each(|(part, data)| dropout(data, dropped.rate, dropped.seed, part * PART));
 }
 
 /// Multiplies `grad` by the GELU's derivative at `x`.
@@ -30,7 +55,8 @@ impl CustomOp1 for Gelu {
     }
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
-        Ok((CpuStorage::F32(activated(slice(x, layout)?)), layout.shape().clone()))
+        let out = with_activated(slice(x, layout)?, true, <[f32]>::to_vec);
+        Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
@@ -66,12 +92,6 @@ impl CustomOp1 for Tanh {
 /// Dropout by a mask that is computed again for the gradient.
 pub(crate) struct Dropout(pub(crate) Dropped);
 
-impl Dropout {
-    fn apply(&self, data: &mut [f32]) {
-        data.par_chunks_mut(PART).enumerate().for_each(|(part, data)| dropout(data, self.0.rate, self.0.seed, part * PART));
-    }
-}
-
 impl CustomOp1 for Dropout {
     fn name(&self) -> &'static str {
         "dropout"
@@ -79,13 +99,13 @@ impl CustomOp1 for Dropout {
 
     fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
         let mut out = slice(x, layout)?.to_vec();
-        self.apply(&mut out);
+        drop_out(&mut out, self.0);
         Ok((CpuStorage::F32(out), layout.shape().clone()))
     }
 
     fn bwd(&self, x: &Tensor, _: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let mut out = read(&grad.contiguous()?)?.to_vec();
-        self.apply(&mut out);
+        drop_out(&mut out, self.0);
         Ok(Some(tensor(out, x.shape())?))
     }
 }

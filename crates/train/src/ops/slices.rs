@@ -1,8 +1,9 @@
 //! Access to candle's storage as slices.
 
+use super::room::with_room;
 use candle_core::{CpuStorage, Device, InplaceOp1, Layout, Result, Shape, Storage, Tensor, Var, bail};
 use rayon::prelude::*;
-use std::{borrow::Cow, ops::Deref, sync::Mutex};
+use std::{ops::Deref, sync::Mutex};
 
 /// Elements of a part of a conversion.
 const WIDE_PART: usize = 65_536;
@@ -43,31 +44,26 @@ pub(crate) fn read(tensor: &Tensor) -> Result<Elements<impl Deref<Target = Stora
     }
 }
 
-/// The elements of a weight that may be kept in bf16, in f32.
-pub(crate) fn wide<'a>(storage: &'a CpuStorage, layout: &Layout) -> Result<Cow<'a, [f32]>> {
-    match (storage, layout.contiguous_offsets()) {
-        (CpuStorage::BF16(data), Some((start, end))) => Ok(Cow::Owned(widen(&data[start..end]))),
-        _ => slice(storage, layout).map(Cow::Borrowed),
-    }
+/// The elements of a weight that may be kept in bf16, in f32, for as long as `use_it` runs.
+pub(crate) fn with_wide_slice<T>(storage: &CpuStorage, layout: &Layout, use_it: impl FnOnce(&[f32]) -> T) -> Result<T> {
+    let (CpuStorage::BF16(data), Some((start, end))) = (storage, layout.contiguous_offsets()) else { return Ok(use_it(slice(storage, layout)?)) };
+    Ok(with_room(end - start, |room| {
+        room.par_chunks_mut(WIDE_PART).zip(data[start..end].par_chunks(WIDE_PART)).for_each(|(out, data)| {
+            for (out, value) in out.iter_mut().zip(data) {
+                *out = value.to_f32();
+            }
+        });
+        use_it(room)
+    }))
 }
 
-/// [`wide`] of a tensor, for as long as `use_it` runs.
+/// [`with_wide_slice`] of a tensor.
 pub(crate) fn with_wide<T>(tensor: &Tensor, use_it: impl FnOnce(&[f32]) -> T) -> Result<T> {
     let (guard, layout) = tensor.storage_and_layout();
     match &*guard {
-        Storage::Cpu(storage) => Ok(use_it(&wide(storage, layout)?)),
+        Storage::Cpu(storage) => with_wide_slice(storage, layout, use_it),
         _ => bail!("blocks take tensors on the processor"),
     }
-}
-
-fn widen(data: &[half::bf16]) -> Vec<f32> {
-    let mut out = vec![0.0; data.len()];
-    out.par_chunks_mut(WIDE_PART).zip(data.par_chunks(WIDE_PART)).for_each(|(out, data)| {
-        for (out, value) in out.iter_mut().zip(data) {
-            *out = value.to_f32();
-        }
-    });
-    out
 }
 
 /// A tensor of what an operation's backward pass computed.

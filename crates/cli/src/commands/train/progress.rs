@@ -1,7 +1,7 @@
 //! How a run is shown: a bar on a terminal, a line every few seconds elsewhere.
 
 use crate::diagnostics::say;
-use attackline_train::{EpochReport, Observer, StepReport};
+use attackline_train::{EpochReport, Observer, StepReport, TrainError};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::IsTerminal;
 use std::time::{Duration, Instant};
@@ -23,6 +23,13 @@ impl Progress {
             ProgressBar::new(steps).with_style(style)
         });
         Self { bar, last: None }
+    }
+
+    fn line(&self, line: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| say(format_args!("{line}"))),
+            None => say(format_args!("{line}")),
+        }
     }
 
     /// Takes the bar away.
@@ -63,9 +70,10 @@ impl Observer for Progress {
             report.macro_f1.map_or_else(String::new, |f1| format!(", macro F1 {f1:.4}")),
             if report.best { " (best so far)" } else { "" }
         );
-        match &self.bar {
-            Some(bar) => bar.suspend(|| say(format_args!("{line}"))),
-            None => say(format_args!("{line}")),
-        }
+        self.line(&line);
+    }
+
+    fn unsaved(&mut self, error: &TrainError) {
+        self.line(&format!("attackline: the checkpoint could not be saved ({error}); the run goes on, the checkpoint before is whole"));
     }
 }
