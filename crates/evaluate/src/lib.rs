@@ -1,11 +1,36 @@
 //! Metrics of labelled predictions: the confusion matrix, the report that scikit-learn's users know, false-positive rates
 //! with their uncertainty, and what a threshold buys. Pure: numbers in, numbers out.
+//!
+//! [`Answered`] holds rows and answers; [`Evaluation`] measures them, [`Comparison`] two models of the same rows.
 
+mod answered;
+mod bootstrap;
+mod calibration;
+mod coverage;
+mod curve;
+mod errors;
+mod evaluation;
+mod groups;
+mod intervals;
+mod paired;
+mod random;
+mod ranking;
 mod rate;
 mod report;
 mod temperature;
 mod thresholds;
 
+pub use answered::{AnswerError, Answered, parent_technique};
+pub use bootstrap::{Bootstrap, Estimate};
+pub use calibration::{CALIBRATION_BINS, Calibration, ReliabilityBin};
+pub use coverage::{CONFIDENCES, Coverage, CoveragePoint};
+pub use curve::{Curve, CurvePoint};
+pub use errors::{Mistake, WrongAnswer, worst_errors};
+pub use evaluation::{Evaluation, EvaluationOptions, FALSE_POSITIVE_RATES};
+pub use groups::{Group, by_group, length_group};
+pub use intervals::Intervals;
+pub use paired::{Comparison, McNemar};
+pub use ranking::Ranking;
 pub use rate::{Rate, false_positive_rate};
 pub use report::{Averages, ClassFigures, Report};
 pub use temperature::fit_temperature;
