@@ -47,13 +47,7 @@ pub fn parent_technique(label: &str) -> &str {
 impl Answered {
     /// `truths` holds each row's labels, the most important first; `scores` a probability for each of `labels`, row after row. An attack
     /// label whose probability is below `threshold` is predicted to be `benign` (where there is such a label); the first of equals wins.
-    pub fn new(
-        labels: &[String],
-        benign: Option<usize>,
-        truths: &[Vec<String>],
-        scores: Vec<f32>,
-        threshold: f32,
-    ) -> Result<Self, AnswerError> {
+    pub fn new(labels: &[String], benign: Option<usize>, truths: &[Vec<String>], scores: Vec<f32>, threshold: f32) -> Result<Self, AnswerError> {
         let (rows, width) = (truths.len(), labels.len());
         if width == 0 || scores.len() != rows * width {
             return Err(AnswerError::Shape { rows, labels: width, scores: scores.len() });

@@ -101,7 +101,9 @@ mod tests {
         let size = |weights: &[u32]| weights.iter().step_by(10).sum::<u32>();
         assert!(bootstrap.run(size).iter().all(|size| *size == 100));
         let (mut weights, mut again) = (Vec::new(), Vec::new());
-        for (resample, total) in bootstrap.run(|weights| weights.iter().enumerate().map(|(i, w)| i * *w as usize).sum::<usize>()).into_iter().enumerate() {
+        for (resample, total) in
+            bootstrap.run(|weights| weights.iter().enumerate().map(|(i, w)| i * *w as usize).sum::<usize>()).into_iter().enumerate()
+        {
             bootstrap.draw(resample, &mut weights);
             bootstrap.draw(resample, &mut again);
             assert_eq!(weights, again);

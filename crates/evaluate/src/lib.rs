@@ -4,10 +4,13 @@
 //! [`Answered`] holds rows and answers; [`Evaluation`] measures them, [`Comparison`] two models of the same rows.
 
 mod answered;
+mod baseline;
 mod bootstrap;
 mod calibration;
 mod coverage;
 mod curve;
+mod document;
+mod drift;
 mod errors;
 mod evaluation;
 mod groups;
@@ -21,10 +24,13 @@ mod temperature;
 mod thresholds;
 
 pub use answered::{AnswerError, Answered, parent_technique};
+pub use baseline::{Baseline, BaselineOptions};
 pub use bootstrap::{Bootstrap, Estimate};
 pub use calibration::{CALIBRATION_BINS, Calibration, ReliabilityBin};
 pub use coverage::{CONFIDENCES, Coverage, CoveragePoint};
 pub use curve::{Curve, CurvePoint};
+pub use document::{Document, ModelFigures, NamedComparison, ObfuscationFigures, Robustness, ShownError};
+pub use drift::{Drift, Observed, Stability, StabilityBin, UnlikeLine, Verdict, Vocabulary, WordDrift, population_stability};
 pub use errors::{Mistake, WrongAnswer, worst_errors};
 pub use evaluation::{Evaluation, EvaluationOptions, FALSE_POSITIVE_RATES};
 pub use groups::{Group, by_group, length_group};
