@@ -136,7 +136,7 @@ impl<'a> Generator<'a> {
                     obfuscation: obfuscation.into(),
                     hard: template.hard,
                     source: "generated".into(),
-                    realism: String::new(),
+                    ..Row::default()
                 });
             }
         }

@@ -8,6 +8,9 @@ pub struct Row {
     pub text: String,
     /// `Benign` or a technique id.
     pub label: String,
+    /// All labels where there are several, `label` among them; empty where it is the only one. In CSV divided by commas, semicolons or blanks.
+    #[serde(deserialize_with = "names", skip_serializing_if = "Vec::is_empty")]
+    pub labels: Vec<String>,
     /// The template that made it.
     pub template: String,
     /// `windows`, `linux`, `macos` or `any`.
@@ -34,4 +37,15 @@ pub struct Row {
 fn flag<'de, D: serde::Deserializer<'de>>(source: D) -> Result<bool, D::Error> {
     let value = serde_json::Value::deserialize(source)?;
     Ok(value == true || value == 1 || value.as_str().is_some_and(|text| text == "true" || text == "1"))
+}
+
+/// A list, or one text.
+fn names<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Vec<String>, D::Error> {
+    let texts = match serde_json::Value::deserialize(source)? {
+        serde_json::Value::Array(items) => items.into_iter().filter_map(|item| item.as_str().map(str::to_owned)).collect(),
+        serde_json::Value::String(text) => vec![text],
+        _ => Vec::new(),
+    };
+    let parts = texts.iter().flat_map(|text| text.split([',', ';', ' ', '[', ']', '"', '\'']));
+    Ok(parts.filter(|name| !name.is_empty()).map(str::to_owned).collect())
 }
