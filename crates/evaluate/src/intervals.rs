@@ -84,20 +84,13 @@ impl Intervals {
         let weighed = Weighed::new(answered);
         let measure = |weights: &[u32]| {
             let (accuracy, macro_f1) = weighed.accuracy_and_f1(weights, true);
-            let rates: Vec<f64> =
-                rates.iter().map(|&(rate, measurable)| if measurable { weighed.true_positive_rate(weights, rate) } else { 0.0 }).collect();
-            (accuracy, macro_f1, rates)
+            let at_rate = |&(rate, measurable): &(f64, bool)| if measurable { weighed.true_positive_rate(weights, rate) } else { 0.0 };
+            [accuracy, macro_f1].into_iter().chain(rates.iter().map(at_rate)).collect::<Vec<f64>>()
         };
         let whole = measure(&vec![1; answered.len()]);
         let drawn = Bootstrap::new(&strata, resamples, seed).run(measure);
-        let estimate = |value: f64, of: &dyn Fn(&(f64, f64, Vec<f64>)) -> f64| Estimate::new(value, &drawn.iter().map(of).collect::<Vec<f64>>());
-        let at_rate = |index: usize| rates[index].1.then(|| estimate(whole.2[index], &|drawn| drawn.2[index]));
-        Self {
-            resamples,
-            seed,
-            accuracy: estimate(whole.0, &|drawn| drawn.0),
-            macro_f1: estimate(whole.1, &|drawn| drawn.1),
-            true_positive_rates: (0..rates.len()).map(at_rate).collect(),
-        }
+        let estimate = |figure: usize| Estimate::new(whole[figure], &drawn.iter().map(|figures| figures[figure]).collect::<Vec<f64>>());
+        let true_positive_rates = rates.iter().enumerate().map(|(index, (_, measurable))| measurable.then(|| estimate(2 + index)));
+        Self { resamples, seed, accuracy: estimate(0), macro_f1: estimate(1), true_positive_rates: true_positive_rates.collect() }
     }
 }

@@ -14,6 +14,7 @@ mod drift;
 mod errors;
 mod evaluation;
 mod groups;
+mod html;
 mod intervals;
 mod paired;
 mod random;
@@ -34,6 +35,7 @@ pub use drift::{Drift, Observed, Stability, StabilityBin, UnlikeLine, Verdict, V
 pub use errors::{Mistake, WrongAnswer, worst_errors};
 pub use evaluation::{Evaluation, EvaluationOptions, FALSE_POSITIVE_RATES};
 pub use groups::{Group, by_group, length_group};
+pub use html::html_page;
 pub use intervals::Intervals;
 pub use paired::{Comparison, McNemar};
 pub use ranking::Ranking;

@@ -28,8 +28,8 @@ impl Ranking {
                 top(answered.scores(row), 3).into_iter().any(|label| answered.accepts(row, label)),
                 answered.accepts_parent(row, answered.best(row)),
             ];
-            for group in 0..=usize::from(answered.is_attack(row)) {
-                rates[group].iter_mut().zip(found).for_each(|(rate, hit)| rate.add(hit));
+            for group in rates.iter_mut().take(1 + usize::from(answered.is_attack(row))) {
+                group.iter_mut().zip(found).for_each(|(rate, hit)| rate.add(hit));
             }
         }
         let [[top_1, top_3, parent], [attack_top_1, attack_top_3, attack_parent]] = rates;

@@ -35,7 +35,7 @@ enum Command {
     Classify(classify::Args),
     Generate(generate::Args),
     Train(Box<train::Args>),
-    Evaluate(evaluate::Args),
+    Evaluate(Box<evaluate::Args>),
     Model(model::Args),
 }
 
