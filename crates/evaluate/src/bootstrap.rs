@@ -1,4 +1,4 @@
-use crate::random::Random;
+use crate::{Rate, random::Random};
 use serde::Serialize;
 use std::thread;
 
@@ -19,6 +19,19 @@ impl Estimate {
         let mut sorted = resampled.to_vec();
         sorted.sort_by(f64::total_cmp);
         Self { value, low: quantile(&sorted, 0.025).unwrap_or(value), high: quantile(&sorted, 0.975).unwrap_or(value) }
+    }
+}
+
+impl Estimate {
+    /// The estimate of a share of `total` cases. Where all resamples agree, as they do when no case or every case is a hit, the percentiles
+    /// would claim certainty: Wilson's interval stands in.
+    pub fn of_share(value: f64, total: u64, resampled: &[f64]) -> Self {
+        let found = Self::new(value, resampled);
+        let hits = (value * total as f64).round() as u64;
+        match Rate::new(hits, total).interval() {
+            Some((low, high)) if found.low == found.high => Self { value, low, high },
+            _ => found,
+        }
     }
 }
 
@@ -92,6 +105,14 @@ mod tests {
         let found = [0.0, 0.025, 0.5, 0.975, 1.0].map(|share| quantile(&[1.0, 2.0, 4.0, 8.0], share).unwrap());
         assert!(found.iter().zip([1.0, 1.075, 3.0, 7.7, 8.0]).all(|(a, b)| (a - b).abs() < 1e-12), "{found:?}");
         assert_eq!(quantile(&[], 0.5), None);
+    }
+
+    #[test]
+    fn certainty_is_not_claimed() {
+        let certain = Estimate::of_share(1.0, 22, &[1.0; 50]);
+        assert!((certain.low - 0.8513).abs() < 1e-4 && certain.high == 1.0, "{certain:?}");
+        let unsure = Estimate::of_share(0.5, 2, &[0.0, 0.5, 1.0]);
+        assert!((unsure.low - 0.025).abs() < 1e-12, "{unsure:?}");
     }
 
     #[test]

@@ -1,7 +1,8 @@
 use crate::{Answered, Bootstrap, Estimate};
 use serde::Serialize;
 
-/// Bootstrap intervals of the figures that have no formula for theirs.
+/// Bootstrap intervals of the figures that have no formula for theirs. Of a model without any mistake the interval of macro-F1 is a point,
+/// since no resample has one either; those of shares are Wilson's then.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Intervals {
     /// Resamples drawn.
@@ -89,8 +90,11 @@ impl Intervals {
         };
         let whole = measure(&vec![1; answered.len()]);
         let drawn = Bootstrap::new(&strata, resamples, seed).run(measure);
-        let estimate = |figure: usize| Estimate::new(whole[figure], &drawn.iter().map(|figures| figures[figure]).collect::<Vec<f64>>());
-        let true_positive_rates = rates.iter().enumerate().map(|(index, (_, measurable))| measurable.then(|| estimate(2 + index)));
-        Self { resamples, seed, accuracy: estimate(0), macro_f1: estimate(1), true_positive_rates: true_positive_rates.collect() }
+        let drawn = |figure: usize| drawn.iter().map(|figures| figures[figure]).collect::<Vec<f64>>();
+        let share = |figure: usize, total: usize| Estimate::of_share(whole[figure], total as u64, &drawn(figure));
+        let true_positive_rates =
+            rates.iter().enumerate().map(|(index, (_, measurable))| measurable.then(|| share(2 + index, weighed.attacks.len()))).collect();
+        let macro_f1 = Estimate::new(whole[1], &drawn(1));
+        Self { resamples, seed, accuracy: share(0, answered.len()), macro_f1, true_positive_rates }
     }
 }

@@ -79,6 +79,14 @@ impl Stability {
         Self { index, by_chance, verdict, bins }
     }
 
+    /// The bin whose share of lines changed most, with its shares of the reference and of the new lines.
+    pub fn moved_most(&self) -> Option<(&str, f64, f64)> {
+        let total = |of: fn(&StabilityBin) -> u64| self.bins.iter().map(of).sum::<u64>().max(1) as f64;
+        let (reference, new) = (total(|bin| bin.reference), total(|bin| bin.new));
+        let shares = self.bins.iter().map(|bin| (bin.name.as_str(), bin.reference as f64 / reference, bin.new as f64 / new));
+        shares.max_by(|a, b| (a.1 - a.2).abs().total_cmp(&(b.1 - b.2).abs()))
+    }
+
     /// Of names, each a bin.
     pub(super) fn of_names(reference: &[String], new: &[String]) -> Self {
         let mut counts = BTreeMap::<&str, (u64, u64)>::new();
@@ -132,6 +140,7 @@ mod tests {
         assert_eq!(moved.verdict, Verdict::Large);
         assert_eq!((moved.bins[0].name.as_str(), moved.bins[9].name.as_str(), moved.bins[0].new), ("below 100", "900 and more", 0));
         assert_eq!(moved.bins.iter().map(|bin| bin.new).sum::<u64>(), 1_000);
+        assert_eq!(moved.moved_most(), Some(("900 and more", 0.1, 0.4)));
     }
 
     #[test]

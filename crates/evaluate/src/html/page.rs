@@ -13,12 +13,12 @@ th,td{padding:.25rem .7rem;border-bottom:1px solid var(--line);text-align:right;
 th:first-child{text-align:left}
 thead th{color:var(--faint);font-weight:500}
 tbody th{font-weight:500}
-.lines td:nth-last-child(-n+2),.lines td{text-align:left}
+.lines td,.lines th{text-align:left}
 code{font:13px ui-monospace,monospace;overflow-wrap:anywhere}
 .matrix td span{display:block;padding:0 .4rem;border-radius:3px}
 .matrix .right{background:rgba(var(--right),calc(.1 + .4*var(--share)))}
 .matrix .wrong{background:rgba(var(--wrong),calc(.15 + .5*var(--share)))}
-.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(340px,1fr));gap:1.5rem}
+.plots{display:grid;grid-template-columns:repeat(auto-fit,minmax(340px,1fr));gap:1.5rem;margin-top:1.5rem}
 figure{margin:0}
 figure>svg{width:100%;height:auto}
 svg text{font:12px system-ui,sans-serif;fill:var(--faint)}

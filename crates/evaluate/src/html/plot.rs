@@ -34,26 +34,15 @@ impl Axis {
     fn ticks(&self) -> Vec<(f64, String)> {
         if self.logarithmic {
             let powers = self.low.log10().ceil() as i32..=self.high.log10().floor() as i32;
-            return powers.map(|power| (10f64.powi(power), if power == 0 { "1".to_owned() } else { format!("10{}", superscript(power)) })).collect();
+            return powers.map(|power| (10f64.powi(power), format!("{:.*}", power.min(0).unsigned_abs() as usize, 10f64.powi(power)))).collect();
         }
         let span = self.high - self.low;
-        let digits = if span <= 0.1 {
-            3
-        } else if span <= 0.5 {
-            2
-        } else {
-            1
-        };
+        let digits = (-(span / 5.0).log10() - 1e-9).ceil().clamp(1.0, 6.0) as usize;
         (0..=5).map(|fifth| self.low + span * f64::from(fifth) / 5.0).map(|value| (value, format!("{value:.digits$}"))).collect()
     }
 }
 
-fn superscript(power: i32) -> String {
-    let digit = |letter: char| letter.to_digit(10).map_or('⁻', |digit| ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'][digit as usize]);
-    power.to_string().chars().map(digit).collect()
-}
-
-/// Lines, bars and points over two axes.
+/// Lines and points over two axes.
 pub(super) struct Plot {
     title: String,
     x: Axis,
@@ -144,7 +133,7 @@ mod tests {
         plot.dot(7, (1.0, 1.0), 3.0, "'x'");
         let svg = plot.svg();
         assert!(svg.contains("points=\"54.0,268.0 229.0,151.0 404.0,34.0 54.0,34.0\""), "{svg}");
-        assert!(svg.contains("<title>&lt;a&gt;</title>") && svg.contains("10⁻²") && svg.contains("dot s1") && svg.contains("&#39;x&#39;"));
+        assert!(svg.contains("<title>&lt;a&gt;</title>") && svg.contains(">0.01<") && svg.contains("dot s1") && svg.contains("&#39;x&#39;"));
         assert!(plot.legend().contains("m &amp; n") && !svg.contains("NaN"));
     }
 }

@@ -47,7 +47,7 @@ fn roc_logarithmic(models: &[ModelFigures]) -> Plot {
     // Below 3/n nothing is measured.
     let low = (1.0 / benign as f64).clamp(1e-6, 0.1);
     let axis = Axis { title: "false-positive rate", low, high: 1.0, logarithmic: true };
-    let mut plot = Plot::new("The same at small rates; left of the broken line too few rows", axis, Axis::share("attacks found"));
+    let mut plot = Plot::new("At small rates (left of the line: too few rows)", axis, Axis::share("attacks found"));
     plot.guide((3.0 / benign as f64, 0.0), (3.0 / benign as f64, 1.0));
     curves(&mut plot, models, |curve| curve.area_under_roc, |point| (point.false_positive_rate, point.recall), None);
     plot

@@ -165,7 +165,11 @@ pub(super) fn comparisons(comparisons: &[NamedComparison]) -> String {
     let signed = |estimate: &crate::Estimate| format!("{:+.4} <small>95 %: {:+.4} to {:+.4}</small>", estimate.value, estimate.low, estimate.high);
     let rows = comparisons.iter().map(|named| {
         let Comparison { mcnemar, macro_f1_difference, accuracy_difference, .. } = &named.comparison;
-        let p = if mcnemar.p_value < 1e-4 { format!("{:.1e}", mcnemar.p_value) } else { format!("{:.4}", mcnemar.p_value) };
+        let p = match mcnemar.p_value {
+            p if p < f64::MIN_POSITIVE => "below 1e-307".into(),
+            p if p < 1e-4 => format!("{p:.1e}"),
+            p => format!("{p:.4}"),
+        };
         vec![
             escaped(&format!("{} against {}", named.second, named.first)),
             signed(macro_f1_difference),
@@ -200,7 +204,11 @@ pub(super) fn robustness(robustness: &Robustness) -> String {
 /// New lines beside the reference.
 pub(super) fn drift(drift: &Drift) -> String {
     let row = |name: &str, stability: &Stability| {
-        vec![name.to_owned(), format!("{:.4}", stability.index), format!("{:.4}", stability.by_chance), stability.verdict.words().to_owned()]
+        let moved = stability
+            .moved_most()
+            .map_or_else(String::new, |(bin, before, after)| format!("{}: {:.1} % → {:.1} %", escaped(bin), before * 100.0, after * 100.0));
+        let (index, chance) = (format!("{:.4}", stability.index), format!("{:.4}", stability.by_chance));
+        vec![name.to_owned(), index, chance, stability.verdict.words().to_owned(), moved]
     };
     let rows = [row("predicted labels", &drift.labels), row("confidence", &drift.scores), row("line length", &drift.lengths)];
     let words = &drift.words;
@@ -217,7 +225,7 @@ pub(super) fn drift(drift: &Drift) -> String {
         escaped(&drift.reference),
         drift.reference_lines,
         escaped(&drift.model),
-        table("", &["", "population stability index", "by chance up to", "meaning"], rows),
+        table("", &["", "population stability index", "by chance up to", "meaning", "moved most"], rows),
         rate(words.unseen),
         rate(words.mostly_unseen),
         table("lines", &["line", "unseen words", "text"], examples),

@@ -73,8 +73,11 @@ impl Rows {
     }
 }
 
-/// A labelled file.
+/// A labelled file. One of no bytes has no rows, rather than a header without columns.
 pub fn labelled(path: &PathBuf) -> Result<Vec<Row>> {
+    if fs_err::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0) {
+        return Ok(Vec::new());
+    }
     Ok(read_labelled(path).map_err(|error| Unreadable(error.to_string()))?)
 }
 

@@ -1,7 +1,7 @@
 //! The long tables.
 
 use anyhow::Result;
-use attackline_evaluate::{Drift, Evaluation, Mistake, Rate, ShownError, Stability};
+use attackline_evaluate::{Drift, Evaluation, Mistake, Rate, ShownError, Stability, Verdict};
 use attackline_findings::escape;
 use std::fmt::Write as _;
 
@@ -72,12 +72,18 @@ pub fn worst(text: &mut String, errors: &[ShownError]) -> Result<()> {
 
 /// New lines beside the reference.
 pub fn drift(text: &mut String, drift: &Drift, full: bool) -> Result<()> {
-    writeln!(text, "\ndrift of {} ({} lines)\nagainst  {} ({} lines)", drift.new, drift.new_lines, drift.reference, drift.reference_lines)?;
+    if !text.is_empty() {
+        text.push('\n');
+    }
+    writeln!(text, "drift of {} ({} lines)\nagainst  {} ({} lines)", drift.new, drift.new_lines, drift.reference, drift.reference_lines)?;
     writeln!(text, "classified by {}: {} and {} of them\n", drift.model, drift.classified[1], drift.classified[0])?;
     let measures = [("predicted labels", &drift.labels), ("confidence", &drift.scores), ("line length", &drift.lengths)];
     writeln!(text, "population stability index: 0 nothing moved, 0.1 some, 0.25 much")?;
     for (name, stability) in measures {
         writeln!(text, "  {name:<18} {:.4} (chance: up to {:.4})  {}", stability.index, stability.by_chance, stability.verdict.words())?;
+        if let Some((bin, before, after)) = stability.moved_most().filter(|_| stability.verdict != Verdict::Chance) {
+            writeln!(text, "  {:<18} moved most: {}, {:.1} % → {:.1} %", "", escape::fit(bin, 40), before * 100.0, after * 100.0)?;
+        }
     }
     let words = &drift.words;
     let percent = |share: Option<f64>| share.map_or_else(|| "–".to_owned(), |share| format!("{:.2} %", share * 100.0));

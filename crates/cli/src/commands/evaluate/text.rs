@@ -152,7 +152,11 @@ fn compare(text: &mut String, named: &NamedComparison) -> Result<()> {
 
 /// Small probabilities need an exponent.
 fn p_value(p: f64) -> String {
-    if p < 0.0001 { format!("{p:.1e}") } else { format!("{p:.4}") }
+    match p {
+        p if p < f64::MIN_POSITIVE => "below 1e-307".into(),
+        p if p < 0.0001 => format!("{p:.1e}"),
+        p => format!("{p:.4}"),
+    }
 }
 
 fn obfuscations(text: &mut String, robustness: &Robustness) -> Result<()> {
