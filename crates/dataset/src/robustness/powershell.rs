@@ -26,7 +26,8 @@ pub(super) fn backticks(line: &str, random: &mut Random) -> String {
     let keyword = |at: usize| {
         let start = line[..at].rfind(|letter: char| !letter.is_ascii_alphanumeric()).map_or(0, |before| before + 1);
         let end = line[at..].find(|letter: char| !letter.is_ascii_alphanumeric()).map_or(line.len(), |length| at + length);
-        KEYWORDS.contains(&line[start..end].to_ascii_lowercase().as_str())
+        let named = line[..at].rsplit(char::is_whitespace).nth(1).is_some_and(|before| before.eq_ignore_ascii_case("function"));
+        named || KEYWORDS.contains(&line[start..end].to_ascii_lowercase().as_str())
     };
     let places: Vec<usize> = (1..bytes.len()).filter(|&at| outside[at] && safe(bytes[at]) && inside(at) && plain(at) && !keyword(at)).collect();
     insert(line, &places, |_| "`", random)
@@ -71,13 +72,22 @@ pub(super) fn encoded(line: &str, shell: Shell) -> Option<String> {
     (!command.is_empty()).then(|| format!("powershell.exe -NoProfile -EncodedCommand {payload}"))
 }
 
-/// Other dashes before parameters' names.
+/// Other dashes before parameters' names: of PowerShell's own command line and of cmdlets, since other programs would be handed the dash.
 pub(super) fn unicode_dashes(line: &str, random: &mut Random) -> String {
     let outside = outside_quotes(line, b"\"'");
     let letters: Vec<(usize, char)> = line.char_indices().collect();
+    let process = is_powershell(line);
+    let cmdlet = |at: usize| {
+        let statement = line[..at].rfind(['|', ';', '\n', '{', '(', '=']).map_or(0, |end| end + 1);
+        let mut words = line[statement..at].split_whitespace();
+        words.next().is_some_and(|name| name.contains('-'))
+    };
     let parameter = |index: usize| {
         let before = index.checked_sub(1).is_some_and(|before| letters[before].1 == ' ');
-        before && outside[letters[index].0] && letters.get(index + 1).is_some_and(|next| next.1.is_ascii_alphabetic())
+        before
+            && outside[letters[index].0]
+            && (process || cmdlet(letters[index].0))
+            && letters.get(index + 1).is_some_and(|next| next.1.is_ascii_alphabetic())
     };
     let dash = |index: usize, letter: char, random: &mut Random| {
         if letter == '-' && parameter(index) { *random.pick(&['\u{2013}', '\u{2014}', '\u{2015}']) } else { letter }

@@ -54,6 +54,9 @@ fn payloads_addresses_and_what_no_shell_reads_stay() {
     for changed in all(Obfuscation::RandomCase, payload, Shell::Cmd) {
         assert!(changed.ends_with(" RwBlAHQALQBDAGgAaQBsAGQASQB0AGUAbQA= https://Example.com/Path"), "{changed}");
     }
+    assert!(all(Obfuscation::UnicodeDashes, "netstat -ano", Shell::PowerShell).is_empty(), "netstat would be handed the dash");
+    assert!(all(Obfuscation::Carets, "%USERNAME%", Shell::Cmd).is_empty(), "a variable's name");
+    assert!(all(Obfuscation::Backticks, "function Test-Name { }", Shell::PowerShell).is_empty(), "a function's name");
     assert!(all(Obfuscation::Carets, "\"C:\\Windows\\System32\\net.exe\" user", Shell::Process).is_empty(), "no cmd reads it");
     for changed in all(Obfuscation::Carets, "cmd.exe /c net user", Shell::Process) {
         assert!(changed.starts_with("cmd.exe /c n"), "{changed}");

@@ -9,7 +9,8 @@ const SHARE: f64 = 0.2;
 pub(super) fn is_fixed(word: &str) -> bool {
     let base64 = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '+' | '/' | '=');
     let core = word.trim_matches(['"', '\'']);
-    word.contains("://") || core.len() >= 24 && core.chars().all(base64) && core.contains(|letter: char| letter.is_ascii_uppercase())
+    let mixed = core.contains(|letter: char| letter.is_ascii_uppercase()) && core.contains(|letter: char| !letter.is_ascii_alphabetic());
+    word.contains("://") || core.len() >= 24 && core.chars().all(base64) && mixed
 }
 
 /// Applies `change` to every word that may be changed; blanks stay.

@@ -37,11 +37,10 @@ const SYSTEM_TOOLS: [&str; 29] = [
 ];
 
 /// Programs that take `-` and `/` before their options alike.
-const EITHER_PREFIX: [&str; 16] = [
+const EITHER_PREFIX: [&str; 15] = [
     "arp",
     "bitsadmin",
     "certutil",
-    "cmdkey",
     "driverquery",
     "ipconfig",
     "msiexec",
@@ -83,22 +82,27 @@ fn read_by_cmd(line: &str, shell: Shell) -> Option<usize> {
     (shell == Shell::Cmd && !super::powershell::is_powershell(line)).then_some(0)
 }
 
-/// Carets before letters outside double quotes: cmd takes them away.
+/// Whether a place lies inside a variable's name, between per cent signs.
+fn inside_variable(line: &str, at: usize) -> bool {
+    line[..at].matches('%').count() % 2 == 1
+}
+
+/// Carets before letters outside double quotes: cmd takes them away, but not those in a variable's name.
 pub(super) fn carets(line: &str, shell: Shell, random: &mut Random) -> Option<String> {
     let (head, tail) = line.split_at(read_by_cmd(line, shell)?);
     let outside = outside_quotes(tail, b"\"");
-    let places: Vec<usize> = (1..tail.len()).filter(|&at| outside[at] && tail.as_bytes()[at].is_ascii_alphanumeric()).collect();
+    let places: Vec<usize> =
+        (1..tail.len()).filter(|&at| outside[at] && tail.as_bytes()[at].is_ascii_alphanumeric() && !inside_variable(tail, at)).collect();
     Some(head.to_owned() + &insert(tail, &places, |_| "^", random))
 }
 
 /// Letters as pieces of variables' values; cmd puts them in within quotes too.
 pub(super) fn variable_substrings(line: &str, shell: Shell, random: &mut Random) -> Option<String> {
     let start = read_by_cmd(line, shell)?;
-    let inside_variable = |at: usize| line[..at].matches('%').count() % 2 == 1;
     let places: Vec<usize> = line
         .char_indices()
         .skip_while(|(at, _)| *at < start)
-        .filter(|(at, letter)| letter.is_ascii_lowercase() && !inside_variable(*at))
+        .filter(|(at, letter)| letter.is_ascii_lowercase() && !inside_variable(line, *at))
         .map(|p| p.0)
         .collect();
     let mut chosen: Vec<usize> = (0..3).filter(|_| !places.is_empty()).map(|_| *random.pick(&places)).collect();

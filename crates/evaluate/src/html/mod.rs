@@ -1,6 +1,7 @@
 //! One page for a browser that is offline: no scripts, nothing fetched, pictures as SVG in the page, light and dark. Whatever comes from
 //! a log or a file is escaped.
 
+mod beside;
 mod page;
 mod plot;
 mod plots;

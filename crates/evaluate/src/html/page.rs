@@ -1,4 +1,4 @@
-use super::{plots, sections};
+use super::{beside, plots, sections};
 use crate::Document;
 
 const STYLE: &str = "\
@@ -38,16 +38,16 @@ svg .plot-title{font-size:13px;font-weight:600;fill:var(--text)}
 pub fn html_page(document: &Document) -> String {
     let mut body = String::new();
     if !document.models.is_empty() {
-        body.push_str(&sections::side_by_side(&document.models));
+        body.push_str(&beside::side_by_side(&document.models));
         body.push_str(&plots::plots(&document.models));
     }
     if !document.comparisons.is_empty() {
-        body.push_str(&sections::comparisons(&document.comparisons));
+        body.push_str(&beside::comparisons(&document.comparisons));
     }
     document.models.iter().for_each(|figures| body.push_str(&sections::model(figures)));
-    document.robustness.iter().for_each(|robustness| body.push_str(&sections::robustness(robustness)));
+    document.robustness.iter().for_each(|robustness| body.push_str(&beside::robustness(robustness)));
     if let Some(drift) = &document.drift {
-        body.push_str(&sections::drift(drift));
+        body.push_str(&beside::drift(drift));
     }
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\

@@ -20,7 +20,7 @@ use attackline_train::FloatType;
 use rows::Rows;
 use std::io::{IsTerminal, Write as _};
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use subject::Subject;
 
 const AFTER_HELP: &str = "\
@@ -66,7 +66,7 @@ pub struct Args {
     /// Print the long tables too: groups, abstaining, calibration, ranking, worst errors
     #[arg(long)]
     full: bool,
-    /// Write one HTML page with all figures and plots, to be read without a network
+    /// Write one HTML page with all figures and plots, to be read without a network; - is standard output
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
     /// Replace an existing report
@@ -120,9 +120,12 @@ pub fn run(args: &Args) -> Result<Status> {
     }
     diagnostics.finish();
     let text = if args.json { figures::json(&document)? } else { text::describe(&document, args.full, args.worst.is_some())? };
-    let mut output = Output::open(&Target::Stdout)?;
-    output.write_all(text.as_bytes()).map_err(|error| OutputError::new("standard output", error))?;
-    output.finish()?;
+    // Where the page goes to standard output it goes alone.
+    if args.report.as_deref() != Some(Path::new("-")) {
+        let mut output = Output::open(&Target::Stdout)?;
+        output.write_all(text.as_bytes()).map_err(|error| OutputError::new("standard output", error))?;
+        output.finish()?;
+    }
     if let Some(page) = &mut page {
         let name = page.name().to_owned();
         page.write_all(attackline_evaluate::html_page(&document).as_bytes()).map_err(|error| OutputError::new(&name, error))?;
