@@ -21,7 +21,9 @@ fn data(folder: &TempDir) -> String {
             2 => (format!("ls -l /tmp/{number}"), "Benign", "linux"),
             _ => (format!("\u{1b}[2J<script>alert({number})</script>"), "Benign", "linux"),
         };
-        let row = serde_json::json!({"text": text, "label": label, "platform": platform, "kind": "process_creation", "realism": if label == "Benign" { "doc" } else { "" }});
+        let kind = if number % 4 == 3 { "<script>\u{1b}[2J" } else { "process_creation" };
+        let realism = if label == "Benign" { "doc" } else { "" };
+        let row = serde_json::json!({"text": text, "label": label, "platform": platform, "kind": kind, "realism": realism});
         rows.push_str(&format!("{row}\n"));
     }
     rows.push_str("{\"text\":\"x\",\"label\":\"T9999\",\"labels\":[\"T9999\",\"T1049\"]}\n{\"text\":\"y\",\"label\":\"T9999\"}\n");
@@ -125,6 +127,7 @@ fn models_baseline_robustness_and_drift_in_one_report() {
         assert!(shown.contains(part), "{part}\n{shown}");
     }
     assert!(shown.contains("right alone                  0 rows against 0; McNemar, exact: p = 1.0000"), "one model is no better than itself");
+    assert!(!shown.contains('\u{1b}'));
     let page = std::fs::read_to_string(report).unwrap();
     assert!(page.contains("&lt;script&gt;") && !page.contains("<script") && !page.contains('\u{1b}'));
     let again = evaluate(&arguments);

@@ -35,7 +35,7 @@ pub(super) fn side_by_side(models: &[ModelFigures]) -> String {
         "average precision",
         "calibration error",
         "Brier",
-        "log-likelihood, −",
+        "− log-likelihood",
     ];
     table("", &heading, rows)
 }

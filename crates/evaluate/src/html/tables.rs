@@ -20,7 +20,7 @@ pub(super) fn rate(rate: Rate) -> String {
     match (rate.value(), rate.interval()) {
         (Some(value), Some((low, high))) => {
             let note = format!("{} of {}; 95 %: {:.2} to {:.2} %", rate.hits, rate.total, low * 100.0, high * 100.0);
-            format!("{:.2} % <small>{note}</small>", value * 100.0)
+            format!("{:.2} % <small>{note}</small>", value * 100.0)
         }
         _ => "–".into(),
     }
@@ -28,7 +28,7 @@ pub(super) fn rate(rate: Rate) -> String {
 
 /// A share as per cent.
 pub(super) fn percent(rate: Rate) -> String {
-    rate.value().map_or_else(|| "–".into(), |value| format!("{:.2} %", value * 100.0))
+    rate.value().map_or_else(|| "–".into(), |value| format!("{:.2} %", value * 100.0))
 }
 
 /// Four digits, or a dash.

@@ -3,6 +3,7 @@
 use super::tables;
 use anyhow::Result;
 use attackline_evaluate::{Document, Estimate, ModelFigures, NamedComparison, Robustness};
+use attackline_findings::escape;
 use std::fmt::Write as _;
 
 /// Everything, short or with the long tables; `worst` shows the worst errors also where it is short.
@@ -41,7 +42,7 @@ fn model(text: &mut String, figures: &ModelFigures, full: bool, worst: bool) -> 
         writeln!(text, "false-positive rate  {rate}")?;
     }
     for (group, rate) in &figures.false_positive_rate_by_group {
-        writeln!(text, "  {group:<18} {rate}")?;
+        writeln!(text, "  {:<18} {rate}", escape::shown(group))?;
     }
     operating_points(text, figures)?;
     more(text, figures)?;
