@@ -130,6 +130,11 @@ impl Answered {
         self.first[row] == label || self.others.get(&row).is_some_and(|others| others.contains(&label))
     }
 
+    /// The labels that are right for a row.
+    pub(crate) fn accepted(&self, row: usize) -> impl Iterator<Item = usize> + '_ {
+        std::iter::once(self.first[row]).chain(self.others.get(&row).into_iter().flatten().copied())
+    }
+
     /// Whether `label` belongs to the parent technique of one of a row's labels, or is right.
     pub fn accepts_parent(&self, row: usize, label: usize) -> bool {
         self.accepts(row, label) || self.families[row].iter().any(|family| family == parent_technique(&self.labels[label]))

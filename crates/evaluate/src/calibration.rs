@@ -74,8 +74,7 @@ impl Calibration {
 /// The row's label that the model finds most probable.
 fn truth(answered: &Answered, row: usize) -> usize {
     let scores = answered.scores(row);
-    let accepted = (0..scores.len()).filter(|&label| answered.accepts(row, label));
-    accepted.max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or(answered.first_label(row))
+    answered.accepted(row).max_by(|&a, &b| scores[a].total_cmp(&scores[b])).unwrap_or(answered.first_label(row))
 }
 
 fn brier(answered: &Answered, row: usize) -> f64 {
