@@ -166,6 +166,8 @@ fn what_cannot_be_measured_is_said() {
         assert_eq!(output.status.code(), Some(0), "{name}: {}", text(&output.stderr));
         assert!(shown.contains(part) && !shown.contains("NaN") && !shown.contains("inf"), "{name}: {shown}");
     }
+    let unknown = evaluate(&["--data", &file(&folder, "unknown-shell.csv", "text,label\nls,Benign\n"), "--robustness"]);
+    assert!(text(&unknown.stdout).contains("obfuscated: no row is known to be a shell's command"));
     let file = file(&folder, "ok.csv", "text,label\nls,Benign\n");
     for (arguments, part) in [
         (vec!["--data", &file, "--resamples", "100001"], "100000"),

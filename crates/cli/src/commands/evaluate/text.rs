@@ -161,6 +161,10 @@ fn p_value(p: f64) -> String {
 }
 
 fn obfuscations(text: &mut String, robustness: &Robustness) -> Result<()> {
+    if robustness.obfuscations.iter().all(|figures| figures.changed.total == 0) {
+        writeln!(text, "\nobfuscated: no row is known to be a shell's command; the columns kind and platform say what a row is")?;
+        return Ok(());
+    }
     writeln!(
         text,
         "\nobfuscated: {}\n{:<20}  {:>6}  {:>8}  attacks found        top 1                false positives",
