@@ -128,6 +128,7 @@ impl<'a> Generator<'a> {
                 return Some(Row {
                     text,
                     label: template.label.clone(),
+                    labels: Vec::new(),
                     template: template.id.clone(),
                     platform: template.platform.clone(),
                     shell: template.shell.name().into(),
@@ -136,7 +137,7 @@ impl<'a> Generator<'a> {
                     obfuscation: obfuscation.into(),
                     hard: template.hard,
                     source: "generated".into(),
-                    ..Row::default()
+                    realism: String::new(),
                 });
             }
         }

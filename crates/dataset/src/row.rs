@@ -8,8 +8,8 @@ pub struct Row {
     pub text: String,
     /// `Benign` or a technique id.
     pub label: String,
-    /// All labels where there are several, `label` among them; empty where it is the only one. In CSV divided by commas, semicolons or blanks.
-    #[serde(deserialize_with = "names", skip_serializing_if = "Vec::is_empty")]
+    /// All its labels, where it may have several: a list, or text divided by spaces, commas, semicolons or bars. Not written.
+    #[serde(deserialize_with = "list", skip_serializing)]
     pub labels: Vec<String>,
     /// The template that made it.
     pub template: String,
@@ -39,13 +39,21 @@ fn flag<'de, D: serde::Deserializer<'de>>(source: D) -> Result<bool, D::Error> {
     Ok(value == true || value == 1 || value.as_str().is_some_and(|text| text == "true" || text == "1"))
 }
 
-/// A list, or one text.
-fn names<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Vec<String>, D::Error> {
-    let texts = match serde_json::Value::deserialize(source)? {
-        serde_json::Value::Array(items) => items.into_iter().filter_map(|item| item.as_str().map(str::to_owned)).collect(),
-        serde_json::Value::String(text) => vec![text],
-        _ => Vec::new(),
-    };
-    let parts = texts.iter().flat_map(|text| text.split([',', ';', ' ', '[', ']', '"', '\'']));
-    Ok(parts.filter(|name| !name.is_empty()).map(str::to_owned).collect())
+/// A list of strings, or one string that holds them, or nothing.
+fn list<'de, D: serde::Deserializer<'de>>(source: D) -> Result<Vec<String>, D::Error> {
+    use serde_json::Value;
+    let divided = |text: &str| text.split([' ', ',', ';', '|']).filter(|part| !part.is_empty()).map(str::to_owned).collect();
+    match Value::deserialize(source)? {
+        Value::Null => Ok(Vec::new()),
+        Value::String(text) => Ok(divided(&text)),
+        Value::Array(items) if items.iter().all(Value::is_string) => Ok(items.iter().filter_map(Value::as_str).map(str::to_owned).collect()),
+        other => Err(serde::de::Error::custom(format!("labels are a list of names, not {other}"))),
+    }
+}
+
+impl Row {
+    /// Its labels, the first one first; those of a row without a list are its only one.
+    pub fn all_labels(&self) -> Vec<String> {
+        if self.labels.is_empty() { vec![self.label.clone()] } else { self.labels.clone() }
+    }
 }
