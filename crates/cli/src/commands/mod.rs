@@ -35,7 +35,7 @@ enum Command {
     Classify(classify::Args),
     Generate(generate::Args),
     Train(Box<train::Args>),
-    Evaluate(Box<evaluate::Args>),
+    Evaluate(evaluate::Args),
     Model(model::Args),
 }
 
