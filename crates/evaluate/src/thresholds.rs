@@ -5,6 +5,12 @@ use serde::Serialize;
 pub struct OperatingPoint {
     /// The false-positive rate that was asked for.
     pub wanted_rate: f64,
+    /// How many benign rows there are to measure it on.
+    pub benign_rows: usize,
+    /// How many benign rows may lie above the threshold: what the claim rests on.
+    pub benign_allowed: usize,
+    /// How many benign rows are wanted before the rate is measured at all: 3 divided by it.
+    pub benign_needed: usize,
     /// The threshold, the rates that it gives; `None` where the benign rows are too few to measure a rate so small.
     pub reached: Option<Reached>,
 }
@@ -28,7 +34,14 @@ const FEWEST: f64 = 3.0;
 pub fn threshold_table(attack_scores: &[f32], benign_scores: &[f32], wanted_rates: &[f64]) -> Vec<OperatingPoint> {
     let mut benign = benign_scores.to_vec();
     benign.sort_by(|a, b| b.total_cmp(a));
-    wanted_rates.iter().map(|&wanted_rate| OperatingPoint { wanted_rate, reached: reach(attack_scores, &benign, wanted_rate) }).collect()
+    wanted_rates.iter().map(|&wanted_rate| point(attack_scores, &benign, wanted_rate)).collect()
+}
+
+/// `benign` falls.
+fn point(attacks: &[f32], benign: &[f32], wanted_rate: f64) -> OperatingPoint {
+    let benign_allowed = (wanted_rate * benign.len() as f64 + 1e-9).floor() as usize;
+    let benign_needed = (FEWEST / wanted_rate - 1e-9).ceil() as usize;
+    OperatingPoint { wanted_rate, benign_rows: benign.len(), benign_allowed, benign_needed, reached: reach(attacks, benign, wanted_rate) }
 }
 
 /// `benign` falls.
@@ -60,6 +73,7 @@ mod tests {
         assert!(five.threshold > 0.94 && five.threshold < 0.949);
         assert_eq!(table[1].reached.unwrap().false_positive_rate, 0.03);
         assert_eq!(table[2].reached, None, "2 of 100 rows are too few to decide");
+        assert_eq!((table[2].benign_rows, table[2].benign_allowed, table[2].benign_needed), (100, 2, 150));
         assert_eq!(table[3].reached.unwrap().true_positive_rate, 1.0);
     }
 

@@ -1,0 +1,106 @@
+//! What is measured: a model, or the baseline.
+
+use super::rows::Rows;
+use crate::diagnostics::Diagnostics;
+use crate::pipeline;
+use anyhow::{Context, Result, bail};
+use attackline_evaluate::{Answered, Baseline};
+use attackline_findings::LabelView;
+use attackline_model::Classifier;
+use attackline_telemetry::LogLine;
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::time::Instant;
+
+/// Something that answers lines with a probability for each label.
+pub struct Subject {
+    /// What it is called.
+    pub name: String,
+    /// The labels that it answers with.
+    pub labels: Vec<String>,
+    /// The place of Benign.
+    pub benign: Option<usize>,
+    /// Probability from which an attack label counts.
+    pub threshold: f32,
+    kind: Kind,
+}
+
+enum Kind {
+    Model(Box<dyn Classifier>, LabelView),
+    Baseline(Baseline),
+}
+
+impl Subject {
+    /// A model that answers with all its labels, or with Benign and `labels`.
+    pub fn model(engine: Box<dyn Classifier>, labels: &[String], threshold: Option<f32>) -> Result<Self> {
+        let view = if labels.is_empty() { LabelView::all(engine.labels()) } else { LabelView::only(engine.labels(), labels).context("--labels")? };
+        Ok(Self {
+            name: engine.name().to_owned(),
+            labels: view.names().to_vec(),
+            benign: view.benign(),
+            threshold: threshold.unwrap_or_else(|| engine.threshold()),
+            kind: Kind::Model(engine, view),
+        })
+    }
+
+    /// The baseline; without a threshold it answers with its most probable label.
+    pub fn baseline(baseline: Baseline, labels: &[String], benign: Option<usize>, threshold: Option<f32>) -> Self {
+        let name = "n-gram baseline".to_owned();
+        Self { name, labels: labels.to_vec(), benign, threshold: threshold.unwrap_or(0.0), kind: Kind::Baseline(baseline) }
+    }
+
+    /// Answers all rows; the seconds are those of classifying.
+    pub fn answer(&self, rows: &Rows, threads: usize, diagnostics: &Diagnostics) -> Result<(Answered, f64)> {
+        let start = Instant::now();
+        let scores = self.scores(rows.rows.iter().map(|row| row.text.as_str()), rows.rows.len(), threads, diagnostics)?;
+        let seconds = start.elapsed().as_secs_f64();
+        Ok((self.answered(&rows.truths(), scores)?, seconds))
+    }
+
+    /// Answers that were given to rows with these labels.
+    pub fn answered(&self, truths: &[Vec<String>], scores: Vec<f32>) -> Result<Answered> {
+        Answered::new(&self.labels, self.benign, truths, scores, self.threshold)
+            .with_context(|| format!("the answers of {} can't be measured", self.name))
+    }
+
+    /// The probabilities of `count` texts, one a label, row after row.
+    pub fn scores<'a>(
+        &self,
+        texts: impl Iterator<Item = &'a str> + Send,
+        count: usize,
+        threads: usize,
+        diagnostics: &Diagnostics,
+    ) -> Result<Vec<f32>> {
+        let mut scores = Vec::with_capacity(count * self.labels.len());
+        match &self.kind {
+            Kind::Baseline(baseline) => texts.for_each(|text| scores.extend(baseline.predict(text))),
+            Kind::Model(engine, view) => {
+                let lines = texts.map(|text| Ok::<_, Infallible>(LogLine { text: text.to_owned(), ..LogLine::default() }));
+                let _rest = pipeline::run(lines, engine.as_ref(), threads, diagnostics, |answers| {
+                    let attacks = answers.iter().fold(0, |attacks, answer| {
+                        let decision = view.decide(&answer.prediction.scores, self.threshold);
+                        scores.extend_from_slice(&decision.scores);
+                        attacks + u64::from(decision.is_attack)
+                    });
+                    diagnostics.advance(answers.len() as u64, attacks);
+                    Ok(())
+                })?;
+            }
+        }
+        let answered = scores.len() / self.labels.len();
+        if answered != count {
+            bail!("{} rows could not be classified; see the messages above", count - answered);
+        }
+        Ok(scores)
+    }
+}
+
+/// Gives models of one name their folder's name too.
+pub fn tell_apart(subjects: &mut [Subject], paths: &[PathBuf]) {
+    let names: Vec<String> = subjects.iter().map(|subject| subject.name.clone()).collect();
+    for (index, subject) in subjects.iter_mut().enumerate() {
+        if names.iter().filter(|name| **name == subject.name).count() > 1 {
+            subject.name = format!("{} ({})", subject.name, paths.get(index).map_or_else(String::new, |path| path.display().to_string()));
+        }
+    }
+}

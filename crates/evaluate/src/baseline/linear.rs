@@ -1,0 +1,114 @@
+use super::features::{BUCKETS, features};
+use crate::random::Random;
+
+/// How the baseline is trained.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BaselineOptions {
+    /// Passes over the rows.
+    pub epochs: usize,
+    /// AdaGrad's learning rate.
+    pub learning_rate: f32,
+    /// Seed of the rows' order.
+    pub seed: u64,
+}
+
+impl Default for BaselineOptions {
+    fn default() -> Self {
+        Self { epochs: 10, learning_rate: 0.3, seed: 1 }
+    }
+}
+
+/// Multi-class logistic regression over hashed n-grams (Joachims 1998 for the idea, Weinberger et al. 2009 for hashing), trained a row at a
+/// time with AdaGrad (Duchi et al. 2011). One step size is kept a bucket, not a weight, so memory is 4 bytes × 2^18 × (labels + 1).
+#[derive(Debug, Clone)]
+pub struct Baseline {
+    labels: usize,
+    /// `labels` weights a bucket, the bias behind the last.
+    weights: Vec<f32>,
+}
+
+impl Baseline {
+    /// Trains on texts and the indices of their labels. The same rows and options give the same weights.
+    ///
+    /// # Panics
+    /// Where a label is `labels` or more, or the two have different lengths.
+    pub fn train(texts: &[&str], truth: &[usize], labels: usize, options: BaselineOptions) -> Self {
+        assert_eq!(texts.len(), truth.len(), "each text has a label");
+        let mut model = Self { labels, weights: vec![0.0; (BUCKETS + 1) * labels] };
+        let rows: Vec<Vec<(u32, f32)>> = texts.iter().map(|text| with_bias(text)).collect();
+        let mut squares = vec![1e-6f32; BUCKETS + 1];
+        let mut order: Vec<usize> = (0..rows.len()).collect();
+        let mut probabilities = vec![0.0; labels];
+        for epoch in 0..options.epochs {
+            Random::new(options.seed, epoch as u64).shuffle(&mut order);
+            for &row in &order {
+                model.answer(&rows[row], &mut probabilities);
+                probabilities[truth[row]] -= 1.0;
+                let norm: f32 = probabilities.iter().map(|gradient| gradient * gradient).sum();
+                for &(bucket, value) in &rows[row] {
+                    let bucket = bucket as usize;
+                    squares[bucket] += norm * value * value;
+                    let step = options.learning_rate * value / squares[bucket].sqrt();
+                    let weights = &mut model.weights[bucket * labels..(bucket + 1) * labels];
+                    weights.iter_mut().zip(&probabilities).for_each(|(weight, gradient)| *weight -= step * gradient);
+                }
+            }
+        }
+        model
+    }
+
+    /// The probability of each label; they sum to one.
+    pub fn predict(&self, text: &str) -> Vec<f32> {
+        let mut probabilities = vec![0.0; self.labels];
+        self.answer(&with_bias(text), &mut probabilities);
+        probabilities
+    }
+
+    fn answer(&self, features: &[(u32, f32)], probabilities: &mut [f32]) {
+        probabilities.fill(0.0);
+        for &(bucket, value) in features {
+            let weights = &self.weights[bucket as usize * self.labels..(bucket as usize + 1) * self.labels];
+            probabilities.iter_mut().zip(weights).for_each(|(sum, weight)| *sum += weight * value);
+        }
+        let greatest = probabilities.iter().fold(f32::MIN, |most, &logit| most.max(logit));
+        probabilities.iter_mut().for_each(|logit| *logit = (*logit - greatest).exp());
+        let total: f32 = probabilities.iter().sum();
+        probabilities.iter_mut().for_each(|share| *share /= total);
+    }
+}
+
+fn with_bias(text: &str) -> Vec<(u32, f32)> {
+    let mut found = features(text);
+    found.push((BUCKETS as u32, 1.0));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(count: usize, seed: u64) -> (Vec<String>, Vec<usize>) {
+        let mut random = Random::new(seed, 0);
+        let verbs = ["list", "save", "open", "send"];
+        let text = |label: usize, random: &mut Random| format!("tool{} {} item{}", random.below(50), verbs[label], random.below(500));
+        (0..count).map(|row| (text(row % 4, &mut random), row % 4)).unzip()
+    }
+
+    #[test]
+    fn learns_what_words_tell_and_repeats_itself() {
+        let (texts, truth) = rows(400, 1);
+        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+        let model = Baseline::train(&texts, &truth, 4, BaselineOptions::default());
+        let (held_out, expected) = rows(200, 2);
+        for (text, expected) in held_out.iter().zip(expected) {
+            let found = model.predict(text);
+            assert!((found.iter().sum::<f32>() - 1.0).abs() < 1e-5 && found[expected] > 0.5, "{text}: {found:?}");
+        }
+        assert_eq!(model.predict("x"), Baseline::train(&texts, &truth, 4, BaselineOptions::default()).predict("x"));
+    }
+
+    #[test]
+    fn without_rows_all_labels_are_equal() {
+        assert_eq!(Baseline::train(&[], &[], 4, BaselineOptions::default()).predict("net"), [0.25; 4]);
+    }
+}
