@@ -28,6 +28,10 @@ pub struct DataArgs {
     /// A line may have several labels (the column labels, a list): the model says yes or no to each
     #[arg(long)]
     pub several_labels: bool,
+    /// A technique with fewer training rows answers through its parent, as does a sub-technique that the catalog doesn't know; rows of
+    /// techniques that have too few even so are left out
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    least_rows: usize,
     /// At most so many Benign rows from each --data
     #[arg(long, value_name = "N")]
     benign_limit: Option<usize>,
@@ -62,6 +66,36 @@ pub struct Rows {
     pub sources: Vec<Source>,
 }
 
+impl Rows {
+    /// Gives rows of thin labels the parent's, and leaves those out that have none with enough rows. Says how many.
+    fn fold_thin_labels(&mut self, least: usize) -> usize {
+        let known = |label: &str| label == BENIGN || attackline_catalog::technique(label).is_some();
+        let count = |rows: &[Labelled]| {
+            let mut counts = BTreeMap::<String, usize>::new();
+            rows.iter().flat_map(|row| &row.labels).for_each(|label| *counts.entry(label.clone()).or_default() += 1);
+            counts
+        };
+        let counts = count(&self.train);
+        let enough = |counts: &BTreeMap<String, usize>, label: &str| known(label) && counts.get(label).is_some_and(|&count| count >= least);
+        for row in self.train.iter_mut().chain(&mut self.validation) {
+            for label in row.labels.iter_mut().filter(|label| !enough(&counts, label)) {
+                if let Some((parent, _)) = label.split_once('.') {
+                    *label = parent.to_owned();
+                }
+            }
+            row.labels.sort_unstable();
+            row.labels.dedup();
+        }
+        let counts = count(&self.train);
+        let before = self.train.len() + self.validation.len();
+        for side in [&mut self.train, &mut self.validation] {
+            side.iter_mut().for_each(|row| row.labels.retain(|label| enough(&counts, label)));
+            side.retain(|row| !row.labels.is_empty());
+        }
+        before - self.train.len() - self.validation.len()
+    }
+}
+
 /// Reads everything; leaves rows out whose labels are not wanted, repeats of a line, and Benign rows beyond the limit.
 pub fn load(args: &DataArgs) -> Result<Rows> {
     if !args.weights.is_empty() && args.weights.len() != args.paths.len() {
@@ -93,6 +127,10 @@ pub fn load(args: &DataArgs) -> Result<Rows> {
         say(format_args!("{left_out} rows left out: their labels are not among those wanted"));
     }
     split(&mut rows, args.seed);
+    if args.least_rows > 0 {
+        let gone = rows.fold_thin_labels(args.least_rows);
+        say(format_args!("techniques with fewer than {} training rows answer through their parents; {gone} rows left out", args.least_rows));
+    }
     name_labels(&mut rows, &args.labels)?;
     let known = rows.validation.len();
     let Rows { validation, labels, .. } = &mut rows;
@@ -199,7 +237,7 @@ mod tests {
 
     fn args(paths: &[&Path]) -> DataArgs {
         let paths = paths.iter().map(|path| (*path).to_owned()).collect();
-        DataArgs { paths, weights: Vec::new(), labels: Vec::new(), several_labels: false, benign_limit: None, seed: 7 }
+        DataArgs { paths, weights: Vec::new(), labels: Vec::new(), several_labels: false, least_rows: 0, benign_limit: None, seed: 7 }
     }
 
     fn csv(folder: &Path, name: &str, rows: &[(&str, &str)]) -> PathBuf {
@@ -249,6 +287,19 @@ mod tests {
         for weights in [vec![1.0], vec![1.0, -1.0], vec![1.0, f32::NAN]] {
             assert!(load(&DataArgs { weights, ..args(&[&path, folder.path()]) }).is_err());
         }
+    }
+
+    #[test]
+    fn thin_techniques_answer_through_their_parents() {
+        let row = |text: &str, label: &str| Labelled { text: text.into(), labels: vec![label.into()], weight: 1.0 };
+        // T1059.001 has enough rows; T1059.004 and an id that no catalog has go to T1059; T1105 has no parent to go to.
+        let labels = ["T1059.001", "T1059.001", "T1059.004", "T1059.999", "T1105", BENIGN, BENIGN];
+        let mut rows = Rows { train: labels.iter().enumerate().map(|(i, label)| row(&i.to_string(), label)).collect(), ..Rows::default() };
+        rows.validation = vec![row("v", "T1059.004"), row("w", "T1105")];
+        assert_eq!(rows.fold_thin_labels(2), 2);
+        let labels: Vec<&str> = rows.train.iter().map(|row| row.labels[0].as_str()).collect();
+        assert_eq!(labels, ["T1059.001", "T1059.001", "T1059", "T1059", BENIGN, BENIGN]);
+        assert_eq!(rows.validation, [row("v", "T1059")]);
     }
 
     #[test]
