@@ -1,4 +1,4 @@
-//! Lines without labels, for a tokenizer and for pretraining.
+//! Lines without labels.
 
 use crate::diagnostics::{Diagnostics, say};
 use anyhow::{Result, bail};
@@ -19,27 +19,32 @@ pub struct LinesArgs {
 }
 
 impl LinesArgs {
-    /// Every line once, in the order of the files. A line that can't be read is reported and passed over.
+    /// Every line once, in the order of the files.
     pub fn read(&self) -> Result<Vec<String>> {
-        let diagnostics = Diagnostics::new(std::io::stderr().is_terminal(), false);
-        let paths = self.data.iter().cloned().map(InputPath::from).collect();
-        let (mut seen, mut lines) = (HashSet::new(), Vec::new());
-        for line in Inputs::new(paths, ReadOptions::default()) {
-            match line {
-                Ok(line) if !line.text.trim().is_empty() && seen.insert(line.text.clone()) => lines.push(line.text),
-                Ok(_) => {}
-                Err(error) => diagnostics.error(&error),
-            }
-            diagnostics.advance(1, 0);
-            if lines.len() >= self.most_lines {
-                break;
-            }
-        }
-        diagnostics.finish();
-        if lines.is_empty() {
-            bail!("there are no lines in the data");
-        }
-        say(format_args!("{} different lines", lines.len()));
-        Ok(lines)
+        read(&self.data, self.most_lines)
     }
+}
+
+/// At most so many lines, every one once, in the order of the files. A line that can't be read is reported and passed over.
+pub fn read(paths: &[PathBuf], most: usize) -> Result<Vec<String>> {
+    let diagnostics = Diagnostics::new(std::io::stderr().is_terminal(), false);
+    let paths = paths.iter().cloned().map(InputPath::from).collect();
+    let (mut seen, mut lines) = (HashSet::new(), Vec::new());
+    for line in Inputs::new(paths, ReadOptions::default()) {
+        match line {
+            Ok(line) if !line.text.trim().is_empty() && seen.insert(line.text.clone()) => lines.push(line.text),
+            Ok(_) => {}
+            Err(error) => diagnostics.error(&error),
+        }
+        diagnostics.advance(1, 0);
+        if lines.len() >= most {
+            break;
+        }
+    }
+    diagnostics.finish();
+    if lines.is_empty() {
+        bail!("there are no lines in the data");
+    }
+    say(format_args!("{} different lines", lines.len()));
+    Ok(lines)
 }

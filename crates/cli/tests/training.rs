@@ -55,6 +55,16 @@ fn a_model_from_nothing_but_lines() {
     let answer = attackline(home, "classify --model model netstat").assert().success().get_output().stdout.clone();
     assert!(serde_json::from_slice::<Value>(&answer).unwrap()["label"].is_string());
 
+    fs::write(home.join("benign.txt"), (0..200).map(|i| format!("ls -la /home/user{i}\n")).collect::<String>()).unwrap();
+    let before = fs::read_to_string(home.join("model/attackline.json")).unwrap();
+    let calibrate = "model calibrate model --benign benign.txt --attacks data/test.csv";
+    let few = refuses(home, &format!("{calibrate} --fpr 0.001"));
+    assert!(few.contains("3000 are wanted"), "{few}");
+    let set = attackline(home, &format!("{calibrate} --fpr 0.05")).assert().success().get_output().stdout.clone();
+    let set = String::from_utf8(set).unwrap();
+    assert!(set.contains("attacks found") && set.contains("(10 of 200"), "{set}");
+    assert_ne!(fs::read_to_string(home.join("model/attackline.json")).unwrap(), before);
+
     for watch in ["--metrics metrics.ndjson", "--tensorboard events"] {
         assert!(refuses(home, &format!("{train} -o other {watch}")).contains("name a new"), "{watch}");
     }

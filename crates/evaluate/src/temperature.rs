@@ -63,7 +63,7 @@ mod tests {
             assert!((fit_independent_temperature(&alone, 1, &several) - temperature).abs() < 1e-3 * temperature);
             assert!((probability - 0.75).abs() < 1e-3, "margin {margin}: temperature {temperature}, probability {probability}");
         }
-        let sure = fit_temperature(&[9.0, 0.0], 2, &[0]);
+        let sure = fit_temperature(&[1.0, 0.0], 2, &[0]);
         assert!((sure - 0.25).abs() < 1e-6, "{sure}");
         assert!((fit_temperature(&[], 2, &[]) - 1.0).abs() < f32::EPSILON);
     }

@@ -38,5 +38,5 @@ pub use settings::{Settings, TrainingSummary};
 pub use spec::{AbsolutePositions, Activation, Convolution, EncoderSpec, Head, ModelType, Pooling, RelativePositions, Step};
 pub use tensor::{Tensor, TensorMap};
 pub use text::prepare;
-pub use tokenizer::{MASK, TextTokenizer, TokenizerKind, TokenizerOptions, train_tokenizer};
+pub use tokenizer::{MASK, TextTokenizer, TokenizerOptions, train_tokenizer};
 pub use weights::{LayerRole, Role, WeightEntry, WeightLayout};

@@ -33,6 +33,13 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
+    /// The mean of parts of so many answers each.
+    pub(crate) fn mean(parts: &[(Self, usize)]) -> Self {
+        let total = parts.iter().map(|part| part.1).sum::<usize>().max(1) as f64;
+        let of = |value: fn(&Self) -> f64| parts.iter().map(|(figures, count)| value(figures) * *count as f64).sum::<f64>() / total;
+        Self { loss: of(|figures| figures.loss), accuracy: of(|figures| figures.accuracy), macro_f1: None }
+    }
+
     /// Whether they are better than those of an earlier epoch: by macro F1 where there is one, then by loss.
     pub(crate) fn better_than(&self, other: &EpochReport) -> bool {
         match self.macro_f1.partial_cmp(&other.macro_f1) {

@@ -1,6 +1,6 @@
 //! `attackline pretrain`.
 
-use super::train::session::{self, WatchArgs};
+use super::train::session;
 use crate::diagnostics::say;
 use crate::exit::Status;
 use crate::lines::LinesArgs;
@@ -68,20 +68,8 @@ pub struct Args {
     /// Seed of the weights, the order of lines and what is hidden
     #[arg(long, value_name = "N", default_value_t = TrainSettings::default().seed)]
     seed: u64,
-    /// Threads; the result depends on it in its last bits [default: one a processor]
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    threads: usize,
-    /// Keep checkpoints here, after each epoch and on Ctrl-C
-    #[arg(long, value_name = "DIR")]
-    checkpoint_dir: Option<PathBuf>,
-    /// Save a checkpoint every so many steps too
-    #[arg(long, value_name = "STEPS", requires = "checkpoint_dir", default_value_t = 0, hide_default_value = true)]
-    checkpoint_every: u64,
     #[command(flatten)]
-    watch: WatchArgs,
-    /// Go on from the checkpoint
-    #[arg(long, requires = "checkpoint_dir")]
-    resume: bool,
+    session: session::SessionArgs,
 }
 
 /// How tokens know their places.
@@ -98,8 +86,7 @@ pub fn run(args: &Args) -> Result<Status> {
     if args.output.exists() {
         bail!("{} exists already; name another with -o", args.output.display());
     }
-    let checkpoints = args.checkpoint_dir.as_deref();
-    session::check(checkpoints, &args.watch, args.resume)?;
+    args.session.check()?;
     let mut files = tokenizer_files(&args.tokenizer)?;
     let json = files.get("tokenizer.json").with_context(|| format!("{} has no tokenizer.json", args.tokenizer.display()))?;
     let tokenizer = TextTokenizer::new(json, args.max_length, usize::MAX)?;
@@ -110,7 +97,7 @@ pub fn run(args: &Args) -> Result<Status> {
     let settings = args.settings();
     let weights = random_encoder(&spec, args.seed);
     let mut trainer = Trainer::restoring(&spec, &weights, mask, &data, settings)?;
-    let outcome = session::run(&mut trainer, checkpoints, &args.watch)?;
+    let outcome = args.session.run(&mut trainer)?;
     files.insert("config.json".into(), serde_json::to_vec_pretty(&config)?);
     // The head that restored tokens is of no use to a classifier.
     let mut encoder = outcome.weights;
@@ -160,8 +147,8 @@ impl Args {
             accumulate: self.accumulate,
             max_length: self.max_length,
             seed: self.seed,
-            threads: self.threads,
-            checkpoint_every: self.checkpoint_every,
+            threads: self.session.threads,
+            checkpoint_every: self.session.checkpoint_every,
             ..TrainSettings::default()
         }
     }

@@ -4,7 +4,7 @@ use crate::diagnostics::say;
 use crate::exit::Status;
 use crate::lines::LinesArgs;
 use anyhow::{Result, bail};
-use attackline_model::{FolderFiles, TokenizerKind, TokenizerOptions, train_tokenizer};
+use attackline_model::{FolderFiles, TokenizerOptions, train_tokenizer};
 use clap::Subcommand;
 use std::path::{Path, PathBuf};
 
@@ -17,7 +17,7 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Action {
-    /// Learn a tokenizer from lines: a folder with tokenizer.json, for `attackline pretrain` and for transformers
+    /// Learn a tokenizer of byte pairs from lines: a folder with tokenizer.json, for `attackline pretrain` and for transformers
     Train(Box<TrainArgs>),
 }
 
@@ -25,9 +25,6 @@ enum Action {
 struct TrainArgs {
     #[command(flatten)]
     lines: LinesArgs,
-    /// How words fall into pieces: bpe (byte pairs: no unknown tokens) or wordpiece
-    #[arg(long, value_name = "KIND", default_value = "bpe")]
-    kind: TokenizerKind,
     /// Tokens at most, special ones included
     #[arg(long, value_name = "N", default_value_t = 8_192)]
     vocabulary: usize,
@@ -48,7 +45,7 @@ pub fn run(args: &Args) -> Result<Status> {
     if args.output.exists() {
         bail!("{} exists already; name another with -o", args.output.display());
     }
-    let options = TokenizerOptions { kind: args.kind, vocabulary: args.vocabulary, lowercase: args.lowercase, least: args.least };
+    let options = TokenizerOptions { vocabulary: args.vocabulary, lowercase: args.lowercase, least: args.least };
     write(&args.output, &train_tokenizer(&args.lines.read()?, options)?)?;
     say(format_args!("{}: a tokenizer of up to {} tokens", args.output.display(), args.vocabulary));
     Ok(Status::Done)

@@ -80,23 +80,11 @@ pub struct Args {
     /// Where to compute: cpu, or a GPU that this program was built for
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     device: Device,
-    /// Threads to train with; the result depends on it in its last bits [default: one a processor]
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    threads: usize,
-    /// Keep checkpoints here, after each epoch and on Ctrl-C
-    #[arg(long, value_name = "DIR")]
-    checkpoint_dir: Option<PathBuf>,
-    /// Save a checkpoint every so many steps too
-    #[arg(long, value_name = "STEPS", requires = "checkpoint_dir", default_value_t = 0, hide_default_value = true)]
-    checkpoint_every: u64,
     #[command(flatten)]
-    watch: session::WatchArgs,
+    session: session::SessionArgs,
     /// Try so many runs, the first as given, the others with rates, dropout and batches near by, and keep the best
     #[arg(long, value_name = "N", requires = "checkpoint_dir", conflicts_with_all = ["metrics", "tensorboard"])]
     trials: Option<usize>,
-    /// Go on from the checkpoint
-    #[arg(long, requires = "checkpoint_dir")]
-    resume: bool,
     /// Raise the learning rate over a hundred steps, say where the loss falls fastest and where it runs away, and stop
     #[arg(long, conflicts_with = "dry_run")]
     find_learning_rate: bool,
@@ -120,7 +108,7 @@ pub fn run(args: &Args) -> Result<Status> {
     settings.class_weights = args.method.class_weights(&data.train, labels.len());
     settings.check(labels.len())?;
     say(format_args!("{} rows to train on, {} to validate with, labels {}", data.train.len(), data.validation.len(), rows.labels.join(", ")));
-    let checkpoints = args.checkpoint_dir.as_deref();
+    let checkpoints = args.session.checkpoint_dir.as_deref();
     if args.find_learning_rate {
         return find_rate::report(&base, &labels, &data, &settings, checkpoints);
     }
@@ -135,7 +123,7 @@ pub fn run(args: &Args) -> Result<Status> {
         }
         _ => {
             let mut trainer = Trainer::new(&base, &labels, &data, settings.clone())?;
-            (session::run(&mut trainer, checkpoints, &args.watch)?, trainer.counts())
+            (args.session.run(&mut trainer)?, trainer.counts())
         }
     };
     let run = package::Run { args, base: &base, rows: &rows, data: &data, settings: &settings, outcome: &outcome, counts };
@@ -153,7 +141,7 @@ fn check_folders(args: &Args) -> Result<()> {
             bail!("{output} exists and is no model folder, so it is not replaced; name another with -o");
         }
     }
-    session::check(args.checkpoint_dir.as_deref(), &args.watch, args.resume)
+    args.session.check()
 }
 
 fn settings(args: &Args) -> Result<TrainSettings> {
@@ -171,8 +159,8 @@ fn settings(args: &Args) -> Result<TrainSettings> {
         label_smoothing: args.label_smoothing,
         patience: args.patience,
         seed: args.data.seed,
-        threads: args.threads,
-        checkpoint_every: args.checkpoint_every,
+        threads: args.session.threads,
+        checkpoint_every: args.session.checkpoint_every,
         focus: args.method.focal,
         frozen_dtype: if args.method.dtype == Kept::Bf16 { FrozenType::Bf16 } else { FrozenType::F32 },
         ..TrainSettings::default()

@@ -7,7 +7,7 @@ mod train;
 mod wire;
 
 pub(crate) use published::{lacking, tokenizer_json};
-pub use train::{MASK, TokenizerKind, TokenizerOptions, train_tokenizer};
+pub use train::{MASK, TokenizerOptions, train_tokenizer};
 
 use crate::{Encoded, ModelError, prepare};
 use serde_json::value::RawValue;

@@ -2,18 +2,15 @@
 
 use crate::{FolderFiles, ModelError, prepare};
 use serde_json::json;
-use std::str::FromStr;
 use tokenizers::{
     AddedToken, ModelWrapper, Tokenizer,
     models::{
         TrainerWrapper,
         bpe::{BPE, BpeTrainer},
-        wordpiece::{WordPiece, WordPieceTrainer},
     },
-    normalizers::{BertNormalizer, NormalizerWrapper, Sequence as Normalizers, unicode::NFC},
+    normalizers::{NormalizerWrapper, Sequence as Normalizers, unicode::NFC, utils::Lowercase},
     pre_tokenizers::{
         PreTokenizerWrapper,
-        bert::BertPreTokenizer,
         byte_level::ByteLevel,
         digits::Digits,
         sequence::Sequence,
@@ -33,32 +30,9 @@ pub const MASK: &str = "[MASK]";
 /// reader would part it.
 const RUNS: &str = r" ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+";
 
-/// How words fall into pieces.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenizerKind {
-    /// Byte pairs (Sennrich et al. 2016) over bytes: every text has tokens, and case stays.
-    Bpe,
-    /// Word pieces, as BERT has them.
-    WordPiece,
-}
-
-impl FromStr for TokenizerKind {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "bpe" => Ok(Self::Bpe),
-            "wordpiece" => Ok(Self::WordPiece),
-            _ => Err("bpe or wordpiece is wanted".into()),
-        }
-    }
-}
-
 /// How to make a tokenizer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenizerOptions {
-    /// How words fall into pieces.
-    pub kind: TokenizerKind,
     /// Tokens at most, special ones included.
     pub vocabulary: usize,
     /// Whether capital letters become small ones.
@@ -67,19 +41,16 @@ pub struct TokenizerOptions {
     pub least: u64,
 }
 
-/// Learns a tokenizer from lines, which are [`prepare`]d as they are before classification. Gives the files of a folder that `transformers`
+/// Learns a tokenizer of byte pairs (Sennrich et al. 2016) from lines: every text has tokens, and case stays unless told otherwise. (The
+/// library's trainer of word pieces depends on the order of a hash table, so the same lines would give another tokenizer each time.) Lines are [`prepare`]d as they are before classification. Gives the files of a folder that `transformers`
 /// loads: `tokenizer.json`, `tokenizer_config.json` and `special_tokens_map.json`. The same lines give the same bytes.
 pub fn train_tokenizer<T: AsRef<str> + Sync>(lines: &[T], options: TokenizerOptions) -> Result<FolderFiles, ModelError> {
     let failed = |error: tokenizers::Error| ModelError::Tokenizer(error.to_string());
-    let fewest = SPECIAL.len() + if options.kind == TokenizerKind::Bpe { 256 } else { 1 };
+    let fewest = SPECIAL.len() + 256;
     if options.vocabulary < fewest || options.vocabulary > 1_000_000 {
         return Err(ModelError::Tokenizer(format!("a vocabulary of {} tokens: from {fewest} to 1000000 are possible", options.vocabulary)));
     }
-    let (mut tokenizer, mut trainer) = match options.kind {
-        TokenizerKind::Bpe => byte_pairs(options),
-        TokenizerKind::WordPiece => word_pieces(options),
-    }
-    .map_err(failed)?;
+    let (mut tokenizer, mut trainer) = byte_pairs(options).map_err(failed)?;
     let texts: Vec<_> = lines.iter().map(|line| prepare(line.as_ref()).0).collect();
     tokenizer.train(&mut trainer, texts.iter()).map_err(failed)?;
     let id = |token: &str| tokenizer.token_to_id(token).ok_or_else(|| ModelError::Tokenizer(format!("has no {token}")));
@@ -103,17 +74,11 @@ pub fn train_tokenizer<T: AsRef<str> + Sync>(lines: &[T], options: TokenizerOpti
     ]))
 }
 
-type Parts = (Tokenizer, TrainerWrapper);
-
-fn special() -> Vec<AddedToken> {
-    SPECIAL.map(|token| AddedToken::from(token, true)).to_vec()
-}
-
-fn byte_pairs(options: TokenizerOptions) -> tokenizers::Result<Parts> {
+fn byte_pairs(options: TokenizerOptions) -> tokenizers::Result<(Tokenizer, TrainerWrapper)> {
     let mut tokenizer = Tokenizer::new(ModelWrapper::BPE(BPE::builder().unk_token("[UNK]".into()).build()?));
     let mut normalizers = vec![NormalizerWrapper::NFC(NFC)];
     if options.lowercase {
-        normalizers.push(NormalizerWrapper::Lowercase(tokenizers::normalizers::utils::Lowercase));
+        normalizers.push(NormalizerWrapper::Lowercase(Lowercase));
     }
     tokenizer.with_normalizer(Some(Normalizers::new(normalizers)))?;
     let runs = Split::new(SplitPattern::Regex(RUNS.into()), SplitDelimiterBehavior::Isolated, false)?;
@@ -125,21 +90,8 @@ fn byte_pairs(options: TokenizerOptions) -> tokenizers::Result<Parts> {
     let trainer = BpeTrainer::builder()
         .vocab_size(options.vocabulary)
         .min_frequency(options.least)
-        .special_tokens(special())
+        .special_tokens(SPECIAL.map(|token| AddedToken::from(token, true)).to_vec())
         .initial_alphabet(ByteLevel::alphabet().into_iter().collect())
-        .show_progress(false)
-        .build();
-    Ok((tokenizer, trainer.into()))
-}
-
-fn word_pieces(options: TokenizerOptions) -> tokenizers::Result<Parts> {
-    let mut tokenizer = Tokenizer::new(ModelWrapper::WordPiece(WordPiece::builder().unk_token("[UNK]".into()).build()?));
-    tokenizer.with_normalizer(Some(BertNormalizer::new(true, true, None, options.lowercase)))?;
-    tokenizer.with_pre_tokenizer(Some(BertPreTokenizer));
-    let trainer = WordPieceTrainer::builder()
-        .vocab_size(options.vocabulary)
-        .min_frequency(options.least)
-        .special_tokens(special())
         .show_progress(false)
         .build();
     Ok((tokenizer, trainer.into()))
@@ -157,26 +109,24 @@ mod tests {
     }
 
     #[test]
-    fn both_kinds_learn_words_and_give_the_same_bytes_again() {
-        for kind in [TokenizerKind::Bpe, TokenizerKind::WordPiece] {
-            let options = TokenizerOptions { kind, vocabulary: 400, lowercase: false, least: 2 };
-            let files = train_tokenizer(&lines(), options).unwrap();
-            assert_eq!(files, train_tokenizer(&lines(), options).unwrap(), "{kind:?}");
-            let tokenizer = TextTokenizer::new(&files["tokenizer.json"], 64, 400).unwrap();
-            let ids = tokenizer.encode("netstat -ano").unwrap().ids;
-            assert_eq!((ids[0], ids[ids.len() - 1]), (2, 3), "{kind:?}");
-            assert!(ids.len() <= 7, "{kind:?}: {ids:?}");
-            assert_eq!(tokenizer.id(MASK), Some(4));
-            assert_ne!(tokenizer.encode("NETSTAT").unwrap().ids, tokenizer.encode("netstat").unwrap().ids);
-            let folded = train_tokenizer(&lines(), TokenizerOptions { lowercase: true, ..options }).unwrap();
-            let folded = TextTokenizer::new(&folded["tokenizer.json"], 64, 400).unwrap();
-            assert_eq!(folded.encode("NETSTAT").unwrap().ids, folded.encode("netstat").unwrap().ids);
-        }
+    fn words_are_learnt_and_the_same_lines_give_the_same_bytes() {
+        let options = TokenizerOptions { vocabulary: 400, lowercase: false, least: 2 };
+        let files = train_tokenizer(&lines(), options).unwrap();
+        assert!(files == train_tokenizer(&lines(), options).unwrap());
+        let tokenizer = TextTokenizer::new(&files["tokenizer.json"], 64, 400).unwrap();
+        let ids = tokenizer.encode("netstat -ano").unwrap().ids;
+        assert_eq!((ids[0], ids[ids.len() - 1]), (2, 3));
+        assert!(ids.len() <= 7, "{ids:?}");
+        assert_eq!(tokenizer.id(MASK), Some(4));
+        assert_ne!(tokenizer.encode("NETSTAT").unwrap().ids, tokenizer.encode("netstat").unwrap().ids);
+        let folded = train_tokenizer(&lines(), TokenizerOptions { lowercase: true, ..options }).unwrap();
+        let folded = TextTokenizer::new(&folded["tokenizer.json"], 64, 400).unwrap();
+        assert_eq!(folded.encode("NETSTAT").unwrap().ids, folded.encode("netstat").unwrap().ids);
     }
 
     #[test]
     fn every_text_has_byte_pairs_and_bad_sizes_are_refused() {
-        let options = TokenizerOptions { kind: TokenizerKind::Bpe, vocabulary: 300, lowercase: false, least: 2 };
+        let options = TokenizerOptions { vocabulary: 300, lowercase: false, least: 2 };
         let files = train_tokenizer(&lines(), options).unwrap();
         let tokenizer = TextTokenizer::new(&files["tokenizer.json"], 64, 300).unwrap();
         assert!(!tokenizer.encode("日本語 \u{1f600}").unwrap().ids.contains(&1), "no unknown token");

@@ -5,7 +5,7 @@ mod drift;
 mod figures;
 mod robustness;
 mod rows;
-mod subject;
+pub mod subject;
 mod tables;
 mod text;
 

@@ -1,5 +1,6 @@
 //! `attackline model`.
 
+mod calibrate;
 mod describe;
 mod merge;
 mod verify;
@@ -43,6 +44,8 @@ enum Action {
         #[arg(long)]
         clobber: bool,
     },
+    /// Set the threshold so that of your own benign lines no more than a share is reported, and say what is still found
+    Calibrate(calibrate::CalibrateArgs),
     /// Check that a model folder is whole: files, every weight, tokenizer, labels, a first answer
     Verify {
         /// Model folder [default: the model inside this program]
@@ -91,6 +94,7 @@ pub fn run(args: &Args) -> Result<Status> {
             merge::merge(base, adapter, labels)?.write(output)?;
             return Ok(Status::Done);
         }
+        Action::Calibrate(args) => return calibrate::run(args),
         Action::Verify { model } => (Target::Stdout, verify::verify(&models::folder(model.as_deref())?)?.into_bytes()),
     };
     let mut output = Output::open(&target)?;

@@ -8,9 +8,21 @@ use anyhow::{Result, bail};
 use attackline_train::{MetricsFile, Outcome, TensorBoard, TrainError, Trainer};
 use std::path::{Path, PathBuf};
 
-/// The arguments that choose what is written of a run as it goes.
+/// The arguments of a run that say how it goes on and what is written of it.
 #[derive(Debug, Default, clap::Args)]
-pub struct WatchArgs {
+pub struct SessionArgs {
+    /// Threads; the result depends on it in its last bits [default: one a processor]
+    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    pub threads: usize,
+    /// Keep checkpoints here, after each epoch and on Ctrl-C
+    #[arg(long, value_name = "DIR")]
+    pub checkpoint_dir: Option<PathBuf>,
+    /// Save a checkpoint every so many steps too
+    #[arg(long, value_name = "STEPS", requires = "checkpoint_dir", default_value_t = 0, hide_default_value = true)]
+    pub checkpoint_every: u64,
+    /// Go on from the checkpoint
+    #[arg(long, requires = "checkpoint_dir")]
+    resume: bool,
     /// Write every step and epoch to this file, one JSON object a line; a run that goes on adds to it
     #[arg(long, value_name = "FILE")]
     metrics: Option<PathBuf>,
@@ -19,31 +31,38 @@ pub struct WatchArgs {
     tensorboard: Option<PathBuf>,
 }
 
-/// Refuses what would mix two runs: a checkpoint, metrics or events of another one. Makes the checkpoints' folder.
-pub fn check(checkpoints: Option<&Path>, watch: &WatchArgs, resume: bool) -> Result<()> {
-    let used = |folder: &Path| -> Result<bool> { Ok(folder.is_dir() && fs_err::read_dir(folder)?.next().is_some()) };
-    if let Some(folder) = checkpoints {
-        if !resume && used(folder)? {
-            bail!("{} holds a checkpoint; --resume goes on from it", folder.display());
+impl SessionArgs {
+    /// Refuses what would mix two runs: a checkpoint, metrics or events of another one. Makes the checkpoints' folder.
+    pub fn check(&self) -> Result<()> {
+        let used = |folder: &Path| -> Result<bool> { Ok(folder.is_dir() && fs_err::read_dir(folder)?.next().is_some()) };
+        if let Some(folder) = &self.checkpoint_dir {
+            if !self.resume && used(folder)? {
+                bail!("{} holds a checkpoint; --resume goes on from it", folder.display());
+            }
+            fs_err::create_dir_all(folder)?;
         }
-        fs_err::create_dir_all(folder)?;
+        if self.resume {
+            return Ok(());
+        }
+        if let Some(path) = self.metrics.as_ref().filter(|path| path.metadata().is_ok_and(|data| data.is_file() && data.len() > 0)) {
+            bail!("{} holds the metrics of another run: name a new file (only --resume adds to one)", path.display());
+        }
+        if let Some(path) = &self.tensorboard
+            && used(path)?
+        {
+            bail!("{} holds files already: name a new folder (only --resume adds to one)", path.display());
+        }
+        Ok(())
     }
-    if resume {
-        return Ok(());
+
+    /// Runs to the end, or until Ctrl-C.
+    pub fn run(&self, trainer: &mut Trainer<'_>) -> Result<Outcome> {
+        run(trainer, self.checkpoint_dir.as_deref(), self.metrics.as_deref(), self.tensorboard.as_deref())
     }
-    if let Some(path) = watch.metrics.as_ref().filter(|path| path.metadata().is_ok_and(|data| data.is_file() && data.len() > 0)) {
-        bail!("{} holds the metrics of another run: name a new file (only --resume adds to one)", path.display());
-    }
-    if let Some(path) = &watch.tensorboard
-        && used(path)?
-    {
-        bail!("{} holds files already: name a new folder (only --resume adds to one)", path.display());
-    }
-    Ok(())
 }
 
-/// Runs to the end, or until Ctrl-C.
-pub fn run(trainer: &mut Trainer<'_>, checkpoints: Option<&Path>, watch: &WatchArgs) -> Result<Outcome> {
+/// Runs to the end, or until Ctrl-C, with checkpoints, metrics and TensorBoard's events where they are wanted.
+pub fn run(trainer: &mut Trainer<'_>, checkpoints: Option<&Path>, metrics: Option<&Path>, events: Option<&Path>) -> Result<Outcome> {
     let (trained, all) = trainer.counts();
     say(format_args!("{trained} of {all} numbers are trained ({:.2} %)", 100.0 * trained as f64 / all as f64));
     let resumed = checkpoints.map_or(Ok(0), |folder| trainer.checkpoints_in(folder))?;
@@ -51,8 +70,8 @@ pub fn run(trainer: &mut Trainer<'_>, checkpoints: Option<&Path>, watch: &WatchA
         say(format_args!("going on after step {resumed} of {}", trainer.total_steps()));
     }
     let cancel = interrupt::flag();
-    let mut metrics = watch.metrics.as_deref().map(MetricsFile::append).transpose()?;
-    let mut events = watch.tensorboard.as_deref().map(TensorBoard::append).transpose()?;
+    let mut metrics = metrics.map(MetricsFile::append).transpose()?;
+    let mut events = events.map(TensorBoard::append).transpose()?;
     let mut progress = Progress::new(trainer.total_steps());
     let outcome = trainer.run(&mut (&mut progress, (metrics.as_mut(), events.as_mut())), &cancel);
     progress.finish();

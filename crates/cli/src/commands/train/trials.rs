@@ -1,6 +1,6 @@
 //! `--trials`: a small search over settings, as random search does it (Bergstra and Bengio 2012).
 
-use super::session::{self, WatchArgs};
+use super::session;
 use crate::diagnostics::say;
 use anyhow::{Context, Result};
 use attackline_dataset::Random;
@@ -42,7 +42,7 @@ pub fn search(count: usize, base: &ModelFolder, labels: &Labels, data: &Training
         let settings = drawn(settings, trial);
         say(format_args!("trial {trial} of {count}: {}", differences(&settings)));
         let mut trainer = Trainer::new(base, labels, data, settings.clone())?;
-        let outcome = session::run(&mut trainer, Some(&place(trial)), &WatchArgs::default())?;
+        let outcome = session::run(&mut trainer, Some(&place(trial)), None, None)?;
         let best = outcome.epochs.iter().find(|report| report.epoch == outcome.best_epoch).context("a run without epochs")?;
         done.push(Trial { trial, macro_f1: best.macro_f1.unwrap_or_default(), validation_loss: best.validation_loss, settings });
         let keep = winner(&done).map(|best| best.trial);
@@ -61,7 +61,7 @@ pub fn search(count: usize, base: &ModelFolder, labels: &Labels, data: &Training
     say(format_args!("the best is trial {}", best.trial));
     // Its run is over: the checkpoint alone gives the outcome.
     let mut trainer = Trainer::new(base, labels, data, best.settings.clone())?;
-    let outcome = session::run(&mut trainer, Some(&place(best.trial)), &WatchArgs::default())?;
+    let outcome = session::run(&mut trainer, Some(&place(best.trial)), None, None)?;
     Ok(Best { settings: best.settings.clone(), outcome, counts: trainer.counts() })
 }
 

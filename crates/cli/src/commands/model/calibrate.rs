@@ -1,0 +1,100 @@
+//! `attackline model calibrate`: the threshold that keeps a false-positive rate on one's own benign lines.
+
+use super::super::{evaluate::subject::Subject, threads};
+use crate::diagnostics::Diagnostics;
+use crate::exit::{Status, Unreadable};
+use crate::lines;
+use crate::models::{Device, ModelArgs};
+use crate::output::{Output, OutputError, Target};
+use anyhow::{Context, Result, bail};
+use attackline_dataset::read_labelled;
+use attackline_evaluate::{Rate, threshold_table};
+use attackline_model::{BENIGN, Settings};
+use std::io::{IsTerminal as _, Write as _};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+/// The arguments.
+#[derive(Debug, clap::Args)]
+pub struct CalibrateArgs {
+    /// Model folder, whose attackline.json is changed
+    model: PathBuf,
+    /// Lines that are all harmless: logs of every format that `classify` reads; repeatable
+    #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
+    benign: Vec<PathBuf>,
+    /// Labelled lines, to say how many attacks are still found; repeatable
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    attacks: Vec<PathBuf>,
+    /// Share of benign lines that may be reported
+    #[arg(long, value_name = "RATE", default_value_t = 1e-3, value_parser = share)]
+    fpr: f64,
+    /// Threads to classify with [default: one a processor]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// Say what would be set, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+}
+
+fn share(text: &str) -> Result<f64, String> {
+    text.parse().ok().filter(|rate| *rate > 0.0 && *rate < 1.0).ok_or_else(|| "a number above 0 and below 1 is wanted".into())
+}
+
+/// Runs the command.
+pub fn run(args: &CalibrateArgs) -> Result<Status> {
+    let model = ModelArgs { model: Some(args.model.clone()), device: Device::Cpu, dtype: None };
+    let subject = Subject::model(model.classifier(false)?, &[], None)?;
+    let benign = lines::read(&args.benign, usize::MAX)?;
+    let mut attacks = Vec::new();
+    for path in &args.attacks {
+        let rows = read_labelled(path).map_err(|error| Unreadable(error.to_string()))?;
+        attacks.extend(rows.into_iter().filter(|row| row.label != BENIGN).map(|row| row.text));
+    }
+    let diagnostics = Diagnostics::new(std::io::stderr().is_terminal(), false);
+    let scores = |texts: &[String]| -> Result<Vec<f32>> {
+        let all = subject.scores(texts.iter().map(String::as_str), texts.len(), threads(args.threads), &diagnostics)?;
+        let greatest =
+            |row: &[f32]| row.iter().enumerate().filter(|(label, _)| Some(*label) != subject.benign).fold(0.0f32, |most, (_, p)| most.max(*p));
+        Ok(all.chunks_exact(subject.labels.len()).map(greatest).collect())
+    };
+    let (of_benign, of_attacks) = (scores(&benign)?, scores(&attacks)?);
+    diagnostics.finish();
+    // Without attacks the table still wants one to measure on.
+    let known = if of_attacks.is_empty() { vec![1.0] } else { of_attacks.clone() };
+    let point = &threshold_table(&known, &of_benign, &[args.fpr])[0];
+    let Some(reached) = point.reached else {
+        bail!(
+            "{} benign lines are too few for a rate of {}: {} are wanted, so that three of them decide",
+            benign.len(),
+            args.fpr,
+            (3.0 / args.fpr).ceil()
+        );
+    };
+    let count = |scores: &[f32]| Rate::new(scores.iter().filter(|score| **score >= reached.threshold).count() as u64, scores.len() as u64);
+    let mut text = format!("threshold            {:.4} (it was {:.4})\n", reached.threshold, subject.threshold);
+    text.push_str(&format!("benign lines found   {}\n", count(&of_benign)));
+    if !of_attacks.is_empty() {
+        let before = of_attacks.iter().filter(|score| **score >= subject.threshold).count() as u64;
+        text.push_str(&format!("attacks found        {}\n", count(&of_attacks)));
+        text.push_str(&format!("before               {}\n", Rate::new(before, of_attacks.len() as u64)));
+    }
+    if !args.dry_run {
+        set_threshold(&args.model, reached.threshold)?;
+    }
+    let mut output = Output::open(&Target::Stdout)?;
+    output.write_all(text.as_bytes()).map_err(|error| OutputError::new("standard output", error))?;
+    output.finish()?;
+    Ok(Status::Done)
+}
+
+/// Changes the folder's attackline.json, which is there whole before and after.
+fn set_threshold(folder: &Path, threshold: f32) -> Result<()> {
+    let path = folder.join("attackline.json");
+    let mut settings = if path.is_file() { Settings::from_json(&fs_err::read(&path)?)? } else { Settings::default() };
+    settings.threshold = threshold;
+    let mut fresh = tempfile::NamedTempFile::new_in(folder)?;
+    fresh.write_all(&settings.to_json())?;
+    fresh.as_file().sync_all()?;
+    fresh.persist(&path).with_context(|| format!("{} can't be replaced", path.display()))?;
+    Ok(())
+}
