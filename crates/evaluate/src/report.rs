@@ -45,7 +45,21 @@ pub struct Report {
     pub total: u64,
 }
 
+/// A matrix of more labels can't be read.
+const MOST_IN_MATRIX: usize = 25;
+
+/// Confusions that are shown in its place.
+const MOST_CONFUSIONS: usize = 20;
+
 impl Report {
+    /// Wrong answers by how often they come: true label, predicted label, rows.
+    pub fn confusions(&self) -> Vec<(usize, usize, u64)> {
+        let cells = self.matrix.iter().enumerate().flat_map(|(truth, row)| row.iter().enumerate().map(move |(found, &count)| (truth, found, count)));
+        let mut wrong: Vec<_> = cells.filter(|&(truth, found, count)| truth != found && count > 0).collect();
+        wrong.sort_by_key(|&(_, _, count)| std::cmp::Reverse(count));
+        wrong
+    }
+
     /// Counts `predicted` against `truth`; both hold indices of `labels`.
     ///
     /// # Panics
@@ -113,8 +127,25 @@ pub(crate) fn average(classes: &[ClassFigures], weight: impl Fn(&ClassFigures) -
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let averages = [("macro avg", self.macro_average), ("weighted avg", self.weighted_average)];
-        table(out, &self.classes, ("accuracy", self.accuracy), averages, self.total)?;
-        write!(out, "\n{}", self.matrix_table())
+        if self.classes.len() <= MOST_IN_MATRIX {
+            table(out, &self.classes, ("accuracy", self.accuracy), averages, self.total)?;
+            return write!(out, "\n{}", self.matrix_table());
+        }
+        // Of hundreds of labels, those that occur.
+        let seen = |&label: &usize| self.matrix[label].iter().chain(self.matrix.iter().map(|row| &row[label])).any(|&count| count > 0);
+        let classes: Vec<ClassFigures> = (0..self.classes.len()).filter(seen).map(|label| self.classes[label].clone()).collect();
+        table(out, &classes, ("accuracy", self.accuracy), averages, self.total)?;
+        writeln!(
+            out,
+            "\n{} labels, {} of them neither in the data nor in the answers; averages are over all",
+            self.classes.len(),
+            self.classes.len() - classes.len()
+        )?;
+        writeln!(out, "what is most often taken for something else:")?;
+        for (truth, predicted, count) in self.confusions().into_iter().take(MOST_CONFUSIONS) {
+            writeln!(out, "  {count:>6}  {} for {}", self.classes[predicted].label, self.classes[truth].label)?;
+        }
+        Ok(())
     }
 }
 

@@ -75,3 +75,13 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn hundreds_of_labels_are_shown_by_what_occurs() {
+    let labels: Vec<String> = (0..300).map(|label| format!("T{label}")).collect();
+    let report = Report::new(&labels, &[0, 0, 0, 7, 7], &[0, 9, 9, 7, 0]);
+    let text = report.to_string();
+    assert!(text.contains("2  T9 for T0") && text.contains("1  T0 for T7") && !text.contains("true \\ predicted"), "{text}");
+    assert!(text.contains("300 labels, 297 of them neither") && text.lines().count() < 20, "{text}");
+    assert_eq!(report.confusions(), [(0, 9, 2), (7, 0, 1)]);
+}

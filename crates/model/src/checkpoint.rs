@@ -77,14 +77,22 @@ impl Checkpoint {
         if partial.exists() {
             fs_err::remove_dir_all(&partial)?;
         }
-        fs_err::create_dir_all(&partial)?;
-        for (name, bytes) in files {
-            fs_err::write(partial.join(name), bytes)?;
+        let written = self.write_into(&partial, name, files).and_then(|()| Ok(fs_err::rename(&partial, path)?));
+        if written.is_err() {
+            // Half a model is of no use, and on a full disk its room is wanted.
+            let _ = std::fs::remove_dir_all(&partial);
         }
-        let mut file = BufWriter::new(fs_err::File::create(partial.join(name))?);
+        written
+    }
+
+    fn write_into(&self, folder: &Path, name: &str, files: &[(&str, &[u8])]) -> Result<(), ModelError> {
+        fs_err::create_dir_all(folder)?;
+        for (name, bytes) in files {
+            fs_err::write(folder.join(name), bytes)?;
+        }
+        let mut file = BufWriter::new(fs_err::File::create(folder.join(name))?);
         safetensors_file::write(self, &mut file)?;
         file.into_inner().map_err(std::io::IntoInnerError::into_error)?.sync_all()?;
-        fs_err::rename(&partial, path)?;
         Ok(())
     }
 
