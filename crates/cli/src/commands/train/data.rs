@@ -126,7 +126,7 @@ pub fn load(args: &DataArgs) -> Result<Rows> {
     if left_out > 0 {
         say(format_args!("{left_out} rows left out: their labels are not among those wanted"));
     }
-    split(&mut rows, args.seed);
+    split(&mut rows, args);
     if args.least_rows > 0 {
         let gone = rows.fold_thin_labels(args.least_rows);
         say(format_args!("techniques with fewer than {} training rows answer through their parents; {gone} rows left out", args.least_rows));
@@ -169,24 +169,24 @@ fn name_labels(rows: &mut Rows, wanted: &[String]) -> Result<()> {
 
 /// Takes repeated lines out, and holds rows out for validation where there are none. No line is on both sides. A line that comes with
 /// several labels has all of them, where a line may have several.
-fn split(rows: &mut Rows, seed: u64) {
+fn split(rows: &mut Rows, args: &DataArgs) {
     if rows.validation.is_empty() {
-        (rows.validation, rows.train) = std::mem::take(&mut rows.train).into_iter().partition(|row| rank(&row.text, seed).is_multiple_of(HELD_OUT));
+        (rows.validation, rows.train) =
+            std::mem::take(&mut rows.train).into_iter().partition(|row| rank(&row.text, args.seed).is_multiple_of(HELD_OUT));
     }
     let known: BTreeSet<String> = rows.validation.iter().map(|row| row.text.clone()).collect();
     rows.train.retain(|row| !known.contains(&row.text));
     for side in [&mut rows.validation, &mut rows.train] {
-        *side = merged(std::mem::take(side));
+        *side = merged(std::mem::take(side), args.several_labels);
     }
 }
 
-/// Each line once, with the labels of all its repeats if rows have lists, else with its first label.
-fn merged(rows: Vec<Labelled>) -> Vec<Labelled> {
-    let lists = rows.iter().any(|row| row.labels.len() > 1);
+/// Each line once, with the labels of all its repeats if it may have several, else with its first label.
+fn merged(rows: Vec<Labelled>, several: bool) -> Vec<Labelled> {
     let (mut places, mut kept) = (BTreeMap::<String, usize>::new(), Vec::<Labelled>::new());
     for row in rows {
         match places.get(&row.text) {
-            Some(&place) if lists => {
+            Some(&place) if several => {
                 let labels = &mut kept[place].labels;
                 labels.extend(row.labels);
                 labels.sort_unstable();
