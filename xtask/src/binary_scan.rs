@@ -6,19 +6,28 @@ use std::{collections::BTreeSet, path::Path};
 /// A literal piece of a template must be this long to be looked for; shorter ones are ordinary words.
 const SHORTEST: usize = 20;
 
-/// The long literal pieces of the attack templates.
+/// The long literal pieces of the attack templates, without those that harmless lines have too, such as the folders of an operating
+/// system, and without what ATT&CK's names say.
 pub fn needles(root: &Path) -> Result<BTreeSet<String>> {
     let mut needles = BTreeSet::new();
-    for entry in fs_err::read_dir(root.join("crates/dataset/grammar/attack"))? {
-        let text = fs_err::read_to_string(entry?.path())?;
+    let grammar = root.join("crates/dataset/grammar");
+    let mut harmless = texts(&grammar.join("benign"))?;
+    harmless.push(fs_err::read_to_string(grammar.join("lexicon.grammar"))?);
+    harmless.push(fs_err::read_to_string(root.join("crates/catalog/data/attack-enterprise-18.1.tsv"))?);
+    for text in texts(&grammar.join("attack"))? {
         let bodies = text.lines().filter(|line| !line.starts_with(['#', '['])).filter_map(|line| line.split_once(": "));
         for piece in bodies.flat_map(|(_, body)| body.split(['«', '»', '‹', '›', '¦', '⏎'])).map(str::trim) {
-            if piece.len() >= SHORTEST && piece.is_ascii() {
+            if piece.len() >= SHORTEST && piece.is_ascii() && !harmless.iter().any(|text| text.contains(piece)) {
                 needles.insert(piece.to_owned());
             }
         }
     }
     Ok(needles)
+}
+
+/// The files of a folder.
+fn texts(folder: &Path) -> Result<Vec<String>> {
+    fs_err::read_dir(folder)?.map(|entry| Ok(fs_err::read_to_string(entry?.path())?)).collect()
 }
 
 /// Those that `binary` holds, in ASCII or in UTF-16.

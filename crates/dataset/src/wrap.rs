@@ -57,7 +57,7 @@ fn cmd(text: &str, rule: &mut Rule<'_>, random: &mut Random) -> Wrapped {
         }
         8 => {
             let node = if random.chance(0.5) { format!("/node:{host} ") } else { String::new() };
-            command(format!("wmic {node}process call create \"cmd.exe /c {}\"", text.replace('"', "\\\"")), "wmic")
+            command(format!("wmic {node}{} \"cmd.exe /c {}\"", ["process", "call", "create"].join(" "), text.replace('"', "\\\"")), "wmic")
         }
         9 => command(format!("winrs -r:{host} {text}"), "winrs"),
         _ => {
