@@ -17,7 +17,7 @@ pub fn needles(root: &Path) -> Result<BTreeSet<String>> {
     for text in texts(&grammar.join("attack"))? {
         let bodies = text.lines().filter(|line| !line.starts_with(['#', '['])).filter_map(|line| line.split_once(": "));
         for piece in bodies.flat_map(|(_, body)| body.split(['«', '»', '‹', '›', '¦', '⏎'])).map(str::trim) {
-            if piece.len() >= SHORTEST && piece.is_ascii() && !harmless.iter().any(|text| text.contains(piece)) {
+            if piece.len() >= SHORTEST && piece.is_ascii() && !harmless.iter().any(|text| text.contains(piece.trim_end_matches('\\'))) {
                 needles.insert(piece.to_owned());
             }
         }
