@@ -4,7 +4,7 @@ use super::super::{evaluate::subject::Subject, threads};
 use crate::diagnostics::Diagnostics;
 use crate::exit::{Status, Unreadable};
 use crate::lines;
-use crate::models::{Device, ModelArgs};
+use crate::models::{self, Device, ModelArgs};
 use crate::output::{Output, OutputError, Target};
 use anyhow::{Context, Result, bail};
 use attackline_dataset::read_labelled;
@@ -87,14 +87,13 @@ pub fn run(args: &CalibrateArgs) -> Result<Status> {
     Ok(Status::Done)
 }
 
-/// Changes the folder's attackline.json, which is there whole before and after.
-fn set_threshold(folder: &Path, threshold: f32) -> Result<()> {
-    let path = folder.join("attackline.json");
-    let mut settings = if path.is_file() { Settings::from_json(&fs_err::read(&path)?)? } else { Settings::default() };
-    settings.threshold = threshold;
-    let mut fresh = tempfile::NamedTempFile::new_in(folder)?;
+/// Changes the folder's attackline.json, which is there whole before and after. What the file doesn't say stays as the folder is read.
+fn set_threshold(path: &Path, threshold: f32) -> Result<()> {
+    let settings = Settings { threshold, ..models::folder(Some(path))?.settings };
+    let mut fresh = tempfile::NamedTempFile::new_in(path)?;
     fresh.write_all(&settings.to_json())?;
     fresh.as_file().sync_all()?;
-    fresh.persist(&path).with_context(|| format!("{} can't be replaced", path.display()))?;
+    let file = path.join("attackline.json");
+    fresh.persist(&file).with_context(|| format!("{} can't be replaced", file.display()))?;
     Ok(())
 }
