@@ -159,14 +159,8 @@ impl Parameters {
         if self.embeddings.tables[0].trainable || convolved || (0..self.before_layers).any(|place| is_trained(&place)) {
             return (0, true);
         }
-        let starts: Vec<usize> = self.layers.iter().map(|layer| layer.query_key_value.weight).collect();
-        let first = (self.before_layers..self.list.len()).find(is_trained).unwrap_or(self.list.len());
-        (starts.iter().rposition(|&start| start <= first).filter(|_| self.in_layers(first)).unwrap_or(self.layers.len()), false)
-    }
-
-    /// Whether the place is of one of the layers.
-    fn in_layers(&self, place: usize) -> bool {
-        self.layers.last().is_some_and(|last| (self.before_layers..=last.output_norm).contains(&place))
+        let trains = |layer: &LayerPlaces| (layer.query_key_value.weight..=layer.output_norm).any(|place| is_trained(&place));
+        (self.layers.iter().position(trains).unwrap_or(self.layers.len()), false)
     }
 
     /// What is trained, under its Hugging Face names; LoRA's additions as `….lora_A.weight` and `….lora_B.weight`.

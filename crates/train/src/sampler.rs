@@ -35,7 +35,7 @@ pub(crate) fn batches_in_order(rows: &[Example], budget: usize, order: impl Into
 }
 
 /// A number below `limit`; the bias of a 64-bit product is out of sight.
-fn below(random: &mut ChaCha8Rng, limit: usize) -> usize {
+pub(crate) fn below(random: &mut ChaCha8Rng, limit: usize) -> usize {
     ((u128::from(random.next_u64()) * limit as u128) >> 64) as usize
 }
 

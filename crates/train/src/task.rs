@@ -1,11 +1,8 @@
-use crate::{EpochReport, Example, TrainError};
+use crate::{EpochReport, Example, TrainError, sampler::below};
 use attackline_evaluate::{Report, SeveralReport};
 use attackline_kernels::{Loss, binary_cross_entropy, cross_entropy};
 use attackline_model::Labels;
-use rand_chacha::{
-    ChaCha8Rng,
-    rand_core::{RngCore, SeedableRng},
-};
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 /// The share of a line's tokens that is to be restored (Devlin et al. 2018).
 const HIDDEN_SHARE: f64 = 0.15;
@@ -114,7 +111,7 @@ fn positive(logits: &[f32], outputs: usize) -> Vec<Vec<usize>> {
 pub(crate) fn hide(ids: &[u32], (vocabulary, mask): (usize, u32), seed: u64, line: u64) -> (Vec<u32>, Vec<(usize, u32)>) {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     random.set_stream(line);
-    let mut below = |limit: usize| ((u128::from(random.next_u64()) * limit as u128) >> 64) as usize;
+    let mut below = |limit: usize| below(&mut random, limit);
     let mut places: Vec<usize> = (1..ids.len().saturating_sub(1)).collect();
     let count = ((places.len() as f64 * HIDDEN_SHARE).round() as usize).max(1).min(places.len());
     for index in 0..count {

@@ -278,18 +278,18 @@ impl<'a> Trainer<'a> {
     /// Mean loss and figures on the validation rows.
     fn validate(&self) -> Result<Figures, TrainError> {
         let (rows, task) = (&self.data.validation, &self.network.task);
-        let (mut logits, mut truth, mut parts) = (Vec::new(), Vec::new(), Vec::new());
+        if let Task::Label(_) = task {
+            let truth: Vec<Vec<usize>> = rows.iter().map(|row| row.labels.clone()).collect();
+            return Ok(task.figures(&self.predict(rows)?, &truth));
+        }
+        // As many outputs as words: those of all rows would fill the memory, and their figures are plain means.
+        let mut parts = Vec::new();
         for indices in batches_in_order(rows, self.settings.batch_tokens, 0..rows.len()) {
             let batch = self.batch(rows, &indices, VALIDATION);
-            logits.extend(self.pool.install(|| self.network.logits(&batch, &|_, _| {}))?);
-            truth.extend(batch.labels.iter().cloned());
-            // As many outputs as words: those of all rows would fill the memory, and their figures are plain means.
-            if matches!(task, Task::Restore { .. }) {
-                parts.push((task.figures(&logits, &truth), truth.len()));
-                (logits, truth) = (Vec::new(), Vec::new());
-            }
+            let logits = self.pool.install(|| self.network.logits(&batch, &|_, _| {}))?;
+            parts.push((task.figures(&logits, &batch.labels), batch.labels.len()));
         }
-        if parts.is_empty() { Ok(task.figures(&logits, &truth)) } else { Ok(Figures::mean(&parts)) }
+        Ok(Figures::mean(&parts))
     }
 
     /// Logits `[rows, labels]` of the weights as they stand, without dropout.
