@@ -17,7 +17,10 @@ pub struct Finding {
     /// The label's probability.
     #[serde(serialize_with = "rounded")]
     pub score: f32,
-    /// Whether the label is an attack whose probability does not reach the threshold.
+    /// The probability that the line is an attack, whichever: what the threshold is put to.
+    #[serde(serialize_with = "rounded")]
+    pub attack: f32,
+    /// Whether an attack is more probable than not without reaching the threshold.
     pub abstained: bool,
     /// Whether the line is an attack that reaches it. Not written: it follows from `label` and `abstained`.
     #[serde(skip)]
@@ -28,7 +31,7 @@ pub struct Finding {
     /// All attack labels that reach the threshold, where the model answers with any number of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
-    /// The most probable labels.
+    /// The label that was decided on, then the most probable others.
     pub top: Vec<LabelScore>,
     /// The probability of every label.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -95,13 +98,14 @@ impl Finding {
     pub fn new(number: u64, line: LogLine, truncated: bool, view: &LabelView, decision: &Decision, top: usize, all_scores: bool) -> Self {
         let entry = |index: usize| LabelScore { label: view.names()[index].clone(), score: decision.scores[index] };
         let mut order: Vec<usize> = (0..decision.scores.len()).collect();
-        order.sort_by(|&a, &b| decision.scores[b].total_cmp(&decision.scores[a]));
+        order.sort_by(|&a, &b| (b == decision.label).cmp(&(a == decision.label)).then(decision.scores[b].total_cmp(&decision.scores[a])));
         let label = view.names()[decision.label].clone();
         Self {
             line: number,
             technique: TechniqueSummary::of(&label),
             label,
             score: decision.score,
+            attack: decision.attack,
             abstained: decision.abstained,
             is_attack: decision.is_attack,
             labels: decision.labels.as_ref().map(|labels| labels.iter().map(|&label| view.names()[label].clone()).collect()),

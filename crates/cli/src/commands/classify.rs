@@ -28,7 +28,7 @@ Read are plain text, NDJSON, CSV, EVTX (Sysmon 1, Security 4688, PowerShell 4104
 auditd, also inside .gz and .zip; the format is found from the content.
 
 The probability of a label is calibrated: of the lines that get 0.9, about nine in ten are what it says, if your logs are like those
-the model was tuned on. An attack label below the threshold is marked as abstained and is not a finding.";
+the model was tuned on. A line that is more probably an attack than not, but below the threshold, is marked as abstained and is not a finding.";
 
 /// Label lines: benign, or the technique they show.
 #[derive(Debug, clap::Args)]

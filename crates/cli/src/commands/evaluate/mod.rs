@@ -33,7 +33,7 @@ Examples:
 
 The data are CSV or NDJSON with text and label. Rows whose label the model (or --labels) does not answer with are left out and counted.
 Where rows carry realism or hard, the false-positive rate of benign rows is shown for each value of them; --full shows more groups.
-A prediction below the threshold counts as Benign, since it is no finding. What the figures mean: docs/evaluate.md";
+A line whose probability of an attack is below the threshold counts as Benign, since it is no finding. What the figures mean: docs/evaluate.md";
 
 /// Measure a model on labelled lines: confusion matrix, report by label, false-positive rates, calibration, robustness, speed.
 #[derive(Debug, clap::Args)]
@@ -54,7 +54,7 @@ pub struct Args {
     /// Answer with Benign and these labels only, divided by commas
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     labels: Vec<String>,
-    /// Probability from which an attack label counts [default: the model's own; 0 takes the most probable label]
+    /// Probability of an attack from which a line counts as one [default: the model's own]
     #[arg(long, value_name = "P", value_parser = probability)]
     threshold: Option<f32>,
     /// Threads to classify with [default: one a processor]

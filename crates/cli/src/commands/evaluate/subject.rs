@@ -43,10 +43,10 @@ impl Subject {
         })
     }
 
-    /// The baseline; without a threshold it answers with its most probable label.
+    /// The baseline; its threshold is 0.5 unless another is given.
     pub fn baseline(baseline: Baseline, labels: &[String], benign: Option<usize>, threshold: Option<f32>) -> Self {
         let name = "n-gram baseline".to_owned();
-        Self { name, labels: labels.to_vec(), benign, threshold: threshold.unwrap_or(0.0), kind: Kind::Baseline(baseline) }
+        Self { name, labels: labels.to_vec(), benign, threshold: threshold.unwrap_or(0.5), kind: Kind::Baseline(baseline) }
     }
 
     /// Answers all rows; the seconds are those of classifying.

@@ -63,7 +63,7 @@ fn operating_points(text: &mut String, figures: &ModelFigures) -> Result<()> {
         return Ok(());
     }
     let estimates = figures.evaluation.intervals.as_ref().map(|intervals| intervals.true_positive_rates.as_slice()).unwrap_or_default();
-    writeln!(text, "\n  at most FP rate   attacks found   threshold (any attack label)")?;
+    writeln!(text, "\n  at most FP rate   attacks found   threshold (probability of an attack)")?;
     for (index, point) in points.iter().enumerate() {
         let wanted = point.wanted_rate * 100.0;
         let Some(reached) = point.reached else {
