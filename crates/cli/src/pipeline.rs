@@ -6,6 +6,7 @@
 
 use crate::diagnostics::Diagnostics;
 use anyhow::{Context, Result};
+use attackline_findings::Evidence;
 use attackline_model::{Classifier, ModelError, Prediction, TokenBatch};
 use attackline_telemetry::LogLine;
 use std::fmt::Display;
@@ -33,7 +34,12 @@ pub struct Answer {
     pub truncated: bool,
     /// What the model says.
     pub prediction: Prediction,
+    /// The parts of the line that carry the decision, where they were asked for.
+    pub evidence: Option<Vec<Evidence>>,
 }
+
+/// What the workers do with an answer besides, such as finding its evidence.
+pub type Each<'a> = dyn Fn(&mut Answer) + Sync + 'a;
 
 type Answers = Vec<Result<Answer, ModelError>>;
 
@@ -42,13 +48,14 @@ struct Job {
     reply: SyncSender<Answers>,
 }
 
-/// Classifies everything that `source` yields and hands it to `sink`, a chunk at a time, in order. What can't be read is
-/// reported and left out. Gives the source back.
+/// Classifies everything that `source` yields, does `each` with every answer, and hands it to `sink`, a chunk at a time, in order. What can't
+/// be read is reported and left out. Gives the source back.
 pub fn run<S, E>(
     source: S,
     classifier: &dyn Classifier,
     threads: usize,
     diagnostics: &Diagnostics,
+    each: &Each,
     mut sink: impl FnMut(Vec<Answer>) -> Result<()>,
 ) -> Result<S>
 where
@@ -64,7 +71,7 @@ where
         let jobs = std::sync::Arc::new(Mutex::new(jobs));
         for _ in 0..threads {
             let jobs = std::sync::Arc::clone(&jobs);
-            scope.spawn(move || work(&jobs, classifier));
+            scope.spawn(move || work(&jobs, classifier, each));
         }
         drop(jobs);
         for reply in order.iter() {
@@ -124,12 +131,14 @@ fn fill(first: LogLine, lines: &Receiver<LogLine>) -> (Vec<LogLine>, bool) {
     (chunk, false)
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>, classifier: &dyn Classifier) {
+fn work(jobs: &Mutex<Receiver<Job>>, classifier: &dyn Classifier, each: &Each) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
+        let mut answers = classify(job.lines, classifier);
+        answers.iter_mut().flatten().for_each(each);
         // Where nobody waits for the answer any more, the next job's sender is gone too.
-        let _ = job.reply.send(classify(job.lines, classifier));
+        let _ = job.reply.send(answers);
     }
 }
 
@@ -151,7 +160,7 @@ pub fn classify(lines: Vec<LogLine>, classifier: &dyn Classifier) -> Answers {
     let answer = |(line, encoded): (LogLine, Result<attackline_model::Encoded, ModelError>)| {
         let truncated = encoded?.truncated || line.cut;
         let prediction = predictions.next().expect("one prediction for each line that could be encoded");
-        Ok(Answer { line, truncated, prediction })
+        Ok(Answer { line, truncated, prediction, evidence: None })
     };
     lines.into_iter().zip(encoded).map(answer).collect()
 }
@@ -217,7 +226,7 @@ mod tests {
                 seen.extend(answers.into_iter().map(|answer| answer.line.text.parse::<u32>().unwrap()));
                 Ok(())
             };
-            let _source = run(source, &numbers(), threads, &diagnostics, sink).unwrap();
+            let _source = run(source, &numbers(), threads, &diagnostics, &|_| (), sink).unwrap();
             assert_eq!(seen, (0..5_000).filter(|number| number % 1_000 != 999).collect::<Vec<u32>>());
             assert_eq!(diagnostics.errors(), 5);
         }
@@ -226,7 +235,7 @@ mod tests {
     #[test]
     fn a_closed_output_ends_an_endless_source() {
         let source = (0u32..).map(|number| Ok::<_, String>(line(number.to_string())));
-        let ended = run(source, &numbers(), 2, &Diagnostics::new(false, false), |_| anyhow::bail!("closed"));
+        let ended = run(source, &numbers(), 2, &Diagnostics::new(false, false), &|_| (), |_| anyhow::bail!("closed"));
         assert_eq!(ended.err().unwrap().to_string(), "closed");
     }
 

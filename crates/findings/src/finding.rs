@@ -1,4 +1,4 @@
-use crate::{Decision, LabelView};
+use crate::{Decision, Evidence, LabelView};
 use attackline_catalog::technique;
 use attackline_telemetry::{Event, LogLine, Source};
 use serde::{Serialize, Serializer, ser::SerializeMap};
@@ -36,6 +36,9 @@ pub struct Finding {
     /// The probability of every label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scores: Option<ScoreTable>,
+    /// The parts of the text that carry the decision, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Vec<Evidence>>,
     /// Whether the line was too long for the model, so that its middle was not read.
     pub truncated: bool,
     /// Where the line stands.
@@ -111,12 +114,27 @@ impl Finding {
             labels: decision.labels.as_ref().map(|labels| labels.iter().map(|&label| view.names()[label].clone()).collect()),
             top: order.into_iter().take(top).map(entry).collect(),
             scores: all_scores.then(|| ScoreTable((0..decision.scores.len()).map(entry).collect())),
+            evidence: None,
             truncated,
             text: line.text,
             source: line.source,
             event: line.event,
             input: line.input,
         }
+    }
+}
+
+impl Finding {
+    /// The parts of the text that carry the decision, as far as they were asked for; parts side by side are one.
+    pub fn evidence_words(&self) -> Vec<&str> {
+        let mut ranges: Vec<(usize, usize)> = Vec::new();
+        for part in self.evidence.iter().flatten() {
+            match ranges.last_mut() {
+                Some(last) if self.text[last.1..part.start].trim().is_empty() => last.1 = part.end,
+                _ => ranges.push((part.start, part.end)),
+            }
+        }
+        ranges.into_iter().map(|(start, end)| &self.text[start..end]).collect()
     }
 }
 
@@ -154,6 +172,6 @@ pub(crate) fn round(score: f32) -> f64 {
     (f64::from(score) * 1e4).round() / 1e4
 }
 
-fn rounded<S: Serializer>(score: &f32, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn rounded<S: Serializer>(score: &f32, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(round(*score))
 }

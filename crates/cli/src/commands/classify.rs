@@ -5,9 +5,9 @@ use crate::diagnostics::{Diagnostics, say};
 use crate::exit::Status;
 use crate::models::ModelArgs;
 use crate::output::{Output, OutputError, Target};
-use crate::pipeline;
+use crate::pipeline::{self, Answer, Each};
 use anyhow::{Context, Result, bail};
-use attackline_findings::{Finding, LabelView, OutputFormat, TableOptions, WriterOptions, writer};
+use attackline_findings::{Finding, LabelView, OutputFormat, TableOptions, WriterOptions, evidence, writer};
 use attackline_model::Classifier;
 use attackline_telemetry::{Counts, Format, InputPath, Inputs, LogLine, ReadError, ReadOptions};
 use clap::ValueEnum;
@@ -56,7 +56,10 @@ pub struct Args {
     /// Give the probability of every label
     #[arg(long)]
     scores: bool,
-    /// Probability from which an attack label is a finding [default: the model's own]
+    /// Mark the parts of each attack line that carry the decision (slower: the model reads such a line again without each part)
+    #[arg(long)]
+    explain: bool,
+    /// Probability of an attack from which a line is a finding [default: the model's own]
     #[arg(long, value_name = "P", value_parser = probability)]
     threshold: Option<f32>,
     /// Threads to classify with [default: one a processor]
@@ -107,6 +110,7 @@ struct Settings {
     all: bool,
     top: usize,
     scores: bool,
+    explain: bool,
     threads: usize,
     summary: bool,
 }
@@ -146,6 +150,7 @@ impl Settings {
             all,
             top: args.top.get(),
             scores: args.scores,
+            explain: args.explain,
             threads: threads(args.threads),
             summary,
         })
@@ -186,7 +191,12 @@ pub fn run(args: Args) -> Result<Status> {
         !settings.paths.is_empty() && std::io::stderr().is_terminal() && !(settings.target.is_terminal() && settings.format != OutputFormat::Table);
     let diagnostics = Diagnostics::new(progress, args.verbose);
     let start = Instant::now();
-    let (tally, counts) = write_findings(&settings, engine.as_ref(), &view, threshold, &diagnostics, output)?;
+    let explain = |answer: &mut Answer| {
+        let decision = view.decide(&answer.prediction.scores, threshold);
+        answer.evidence = Some(evidence(engine.as_ref(), &view, &answer.line.text, &decision));
+    };
+    let each: &Each = if args.explain { &explain } else { &|_| () };
+    let (tally, counts) = write_findings(&settings, engine.as_ref(), &view, threshold, each, &diagnostics, output)?;
     diagnostics.finish();
     if settings.summary {
         summarise(&settings, &tally, &counts, diagnostics.errors(), start.elapsed().as_secs_f64());
@@ -204,18 +214,19 @@ fn write_findings(
     engine: &dyn Classifier,
     view: &LabelView,
     threshold: f32,
+    each: &Each,
     diagnostics: &Diagnostics,
     mut output: Output,
 ) -> Result<(Tally, Counts)> {
     let name = output.name().to_owned();
     let failed = |error| OutputError::new(&name, error);
     let score_labels = if settings.scores { view.names().to_vec() } else { Vec::new() };
-    let options = WriterOptions { score_labels, top: settings.top > 1, table: settings.table };
+    let options = WriterOptions { score_labels, top: settings.top > 1, evidence: settings.explain, table: settings.table };
     let mut tally = Tally::default();
     let mut writer = writer(settings.format, &mut output, options);
     let texts = settings.texts.len() as u64;
     let source = Lines { texts: settings.texts.clone().into_iter(), inputs: Inputs::new(settings.paths.clone(), settings.read.clone()) };
-    let source = pipeline::run(source, engine, settings.threads, diagnostics, |answers| {
+    let source = pipeline::run(source, engine, settings.threads, diagnostics, each, |answers| {
         let (lines, findings) = (answers.len() as u64, tally.findings);
         for answer in answers {
             tally.lines += 1;
@@ -223,7 +234,9 @@ fn write_findings(
             tally.findings += u64::from(decision.is_attack);
             tally.abstained += u64::from(decision.abstained);
             if settings.all || decision.is_attack || tally.lines <= texts {
+                let evidence = answer.evidence;
                 let finding = Finding::new(tally.lines, answer.line, answer.truncated, view, &decision, settings.top, settings.scores);
+                let finding = Finding { evidence, ..finding };
                 show(settings, diagnostics, || writer.write(&finding)).map_err(failed)?;
             }
         }

@@ -76,7 +76,7 @@ impl Subject {
             Kind::Baseline(baseline) => texts.for_each(|text| scores.extend(baseline.predict(text))),
             Kind::Model(engine, view) => {
                 let lines = texts.map(|text| Ok::<_, Infallible>(LogLine { text: text.to_owned(), ..LogLine::default() }));
-                let _rest = pipeline::run(lines, engine.as_ref(), threads, diagnostics, |answers| {
+                let _rest = pipeline::run(lines, engine.as_ref(), threads, diagnostics, &|_| (), |answers| {
                     let attacks = answers.iter().fold(0, |attacks, answer| {
                         let decision = view.decide(&answer.prediction.scores, self.threshold);
                         scores.extend_from_slice(&decision.scores);
