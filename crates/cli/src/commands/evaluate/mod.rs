@@ -2,6 +2,7 @@
 
 mod baseline;
 mod drift;
+mod faithfulness;
 mod figures;
 mod robustness;
 mod rows;
@@ -84,6 +85,9 @@ pub struct Args {
     /// Measure also on obfuscated spellings of at most so many attack and so many benign lines
     #[arg(long, value_name = "LINES", num_args = 0..=1, default_missing_value = "500")]
     robustness: Option<NonZeroUsize>,
+    /// Test on at most so many attack lines whether the evidence of --explain is what the model decides by: take it out, take others out
+    #[arg(long, value_name = "LINES", num_args = 0..=1, default_missing_value = "300")]
+    evidence: Option<NonZeroUsize>,
     /// Train a linear n-gram baseline on these labelled files and measure it beside the models
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "data")]
     baseline_train: Vec<PathBuf>,
@@ -158,6 +162,9 @@ fn measure(args: &Args, rows: &Rows, subjects: &[Subject], diagnostics: &Diagnos
         document.models.push(figures::measure(rows, subject, &answered, options, seconds));
         if let Some(lines) = args.robustness {
             document.robustness.push(robustness::measure(rows, subject, lines.get(), args.seed, threads, diagnostics)?);
+        }
+        if let Some(lines) = args.evidence {
+            document.evidence.extend(faithfulness::measure(rows, subject, lines.get(), args.seed, threads, diagnostics)?);
         }
         answers.push(answered);
     }
