@@ -108,9 +108,12 @@ const redraw = throttle(() => {
   if (store.stale) store.refresh();
   bar.counts();
   by("download").disabled = store.findings.length === 0;
+  by("so-far").hidden = store.findings.length === 0;
+  by("so-far-text").textContent = `What you add joins the ${plural(store.findings.length, "finding")} on this page.`;
   drawView();
 }, REDRAW);
 store.addEventListener("change", redraw);
+store.addEventListener("order", () => table.reveal(details.finding));
 
 jobs.addEventListener("progress", ({ detail: job }) => progress(job));
 jobs.addEventListener("end", ({ detail: job }) => {
@@ -200,7 +203,7 @@ async function copy(text) {
 
 async function clear() {
   if (store.findings.length === 0) return;
-  if (!(await dialogs.confirm("Clear all findings?", `${plural(store.findings.length, "finding")} will leave this page. Marks stay with the server.`, "Clear"))) return;
+  if (!(await dialogs.confirm("Start over?", `${plural(store.findings.length, "finding")} will leave this page. Marks stay with the server.`, "Start over"))) return;
   jobs.cancel();
   reviews.forget();
   store.clear();

@@ -105,8 +105,9 @@ export function toast(text, { error = false, action = null } = {}) {
   const close = () => message.remove();
   if (action) message.append(h("button.link", { type: "button", onclick: () => (close(), action.run()) }, action.title));
   message.append(h("button.icon", { type: "button", "aria-label": "Dismiss", onclick: close }, "✕"));
+  // One message is enough, except for errors.
   const toasts = by("toasts");
-  while (toasts.children.length >= 4) toasts.firstChild.remove();
+  for (const old of [...toasts.children]) if (!old.classList.contains("error") || toasts.children.length > 3) old.remove();
   toasts.append(message);
   if (!error) setTimeout(close, 6000);
 }

@@ -1,8 +1,8 @@
 // Elements without markup: whatever is said here, text only ever becomes a text node.
 
 /**
- * Makes an element: `h("button.primary", { onclick }, "Save")`. Names that begin with `on` are listeners, true and false set and
- * leave out attributes, everything else is an attribute. Children are nodes or strings.
+ * Makes an element: `h("button.primary", { onclick }, "Save")`. Names that begin with `on` are listeners; true and false set and
+ * leave out an attribute, but are said in words by those of ARIA. Children are nodes or strings.
  */
 export function h(spec, attributes = {}, ...children) {
   const [name, ...classes] = spec.split(".");
@@ -10,6 +10,7 @@ export function h(spec, attributes = {}, ...children) {
   if (classes.length > 0) element.className = classes.join(" ");
   for (const [key, value] of Object.entries(attributes)) {
     if (key.startsWith("on")) element.addEventListener(key.slice(2), value);
+    else if (key.startsWith("aria-")) value !== undefined && element.setAttribute(key, value);
     else if (value === true) element.setAttribute(key, "");
     else if (value !== false && value !== undefined && value !== null) element.setAttribute(key, value);
   }

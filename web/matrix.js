@@ -92,7 +92,7 @@ export class Matrix {
 
   #cell(technique, tactic, entry, most) {
     const attacks = entry?.attacks ?? 0;
-    const shade = attacks === 0 ? 0 : 1 + Math.round((Math.log(attacks) / Math.log(Math.max(2, most))) * (SHADES - 1));
+    const shade = attacks === 0 ? 0 : 1 + Math.round((Math.log(attacks) / Math.log(Math.max(2, most))) ** 1.7 * (SHADES - 1));
     const said = [entry && attacks > 0 ? `${plural(attacks, "finding")}, highest probability ${entry.highest.toFixed(3)}` : "not found", entry?.abstained ? `${count(entry.abstained)} abstained` : ""].filter(Boolean).join(", ");
     const full = this.catalog.fullName(technique.id) || technique.name;
     return h(
@@ -104,7 +104,7 @@ export class Matrix {
       },
       h("span.identifier", {}, clipped(technique.id, 40)),
       h("span.name", {}, clipped(technique.name.split(": ").at(-1), 90)),
-      entry && h("span.count", {}, attacks > 0 ? count(attacks) : `${count(entry.abstained)}?`),
+      entry && h(`span.count${attacks > 0 ? "" : ".abstained"}`, {}, attacks > 0 ? count(attacks) : `${count(entry.abstained)}?`),
     );
   }
 

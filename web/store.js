@@ -96,6 +96,7 @@ export class Store extends EventTarget {
     Object.assign(this.filter, part);
     this.refresh();
     this.dispatchEvent(new Event("filter"));
+    this.dispatchEvent(new Event("order"));
   }
 
   clearFilter() {
@@ -111,12 +112,14 @@ export class Store extends EventTarget {
     const same = this.sort.key === key;
     this.sort = { key, descending: same ? !this.sort.descending : key === "score" };
     this.refresh();
+    this.dispatchEvent(new Event("order"));
   }
 
   setGroup(group) {
     this.group = group;
     this.collapsed.clear();
     this.refresh();
+    this.dispatchEvent(new Event("order"));
   }
 
   toggleGroup(key) {

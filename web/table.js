@@ -212,6 +212,16 @@ export class Table {
     if (this.selected) this.events.select(this.selected);
   }
 
+  /** After another order or filter: what is open stays in sight, otherwise the table begins anew. */
+  reveal(finding) {
+    this.refresh(finding);
+    const place = finding ? this.store.rows.indexOf(finding) : -1;
+    this.active = Math.max(0, place);
+    if (place >= 0) this.#show(place);
+    else this.scroller.scrollTop = 0;
+    this.refresh();
+  }
+
   step(by) {
     this.move(this.active + by);
   }

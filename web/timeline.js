@@ -112,10 +112,9 @@ export class Timeline {
     lanes.forEach((lane, index) => this.#lane(svg, lane, lanesTop + index * LANE, x, step));
     const densest = Math.max(1, ...data.all);
     svg.append(s("text", { x: 0, y: stripTop + 15, class: "lane-name" }, "All lines"), s("text", { x: labels, y: stripTop + 15, class: "axis end" }, count(data.placed)));
-    for (let bucket = 0; bucket < buckets; bucket++) {
-      const tall = (data.all[bucket] / densest) * STRIP;
-      if (tall > 0) svg.append(s("rect", { x: x(bucket), y: stripTop + STRIP - Math.max(1, tall), width: Math.max(1, step - 0.5), height: Math.max(1, tall), class: "block all" }));
-    }
+    const level = (bucket) => (stripTop + STRIP - (data.all[bucket] / densest) * STRIP).toFixed(1);
+    const steps = Array.from(data.all, (_, bucket) => `V${level(bucket)}H${x(bucket + 1).toFixed(1)}`).join("");
+    svg.append(s("path", { d: `M${x(0)} ${stripTop + STRIP}${steps}V${stripTop + STRIP}Z`, class: "block all" }));
     this.selection = s("rect", { class: "selection", y: top - 6, height: this.place.bottom - top + 6, x: 0, width: 0 });
     svg.append(this.selection);
     this.#drawSelection(this.#chosen());
@@ -125,7 +124,7 @@ export class Timeline {
 
   #lane(svg, lane, y, x, step) {
     const name = this.labels > 100 ? `${lane.label} ${this.catalog.name(lane.label)}` : lane.label;
-    const label = s("text", { x: 0, y: y + 14, class: "lane-name link", onclick: () => this.choose({ technique: lane.label }) }, clipped(name, this.labels > 100 ? 32 : 11));
+    const label = s("text", { x: 0, y: y + 14, class: "lane-name link", onclick: () => this.choose({ technique: lane.label }) }, clipped(name, this.labels > 100 ? 28 : 11));
     svg.append(label, s("text", { x: this.labels, y: y + 14, class: "axis end" }, count(lane.total)), s("line", { x1: this.place.left, x2: this.place.left + this.inner, y1: y + LANE - 1, y2: y + LANE - 1, class: "rule" }));
     const most = Math.max(...lane.buckets);
     lane.buckets.forEach((value, bucket) => {

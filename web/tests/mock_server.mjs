@@ -111,7 +111,7 @@ function* made(many, file, options) {
     const burst = Math.abs(place - 0.35) < 0.02 || Math.abs(place - 0.72) < 0.035;
     const attack = take() < (burst ? 0.3 : 0.004);
     const list = attack ? SUSPICIOUS : ORDINARY;
-    const text = list[Math.floor(take() ** (attack ? 1.6 : 1) * list.length)];
+    const text = list[Math.floor(take() ** (attack ? 1.6 : 1) * (attack || take() < 0.08 ? list.length : list.length - 2))];
     const host = HOSTS[Math.floor((attack ? take() ** 2 : take()) * HOSTS.length)];
     const event = {
       timestamp: new Date(start + Math.floor(place * 12 * 3600_000)).toISOString(), host, user: USERS[Math.floor(take() * USERS.length)],
@@ -149,7 +149,10 @@ async function stream(response, findings, name = "") {
     if (name.includes("cut") && sent === 3) return response.end(chunk.slice(0, -20));
     if (chunk.length < 60_000 && !name.includes("slow")) continue;
     if (response.destroyed) return;
-    if (!response.write(chunk)) await new Promise((resolve) => (response.once("drain", resolve), response.once("close", resolve)));
+    if (!response.write(chunk)) await new Promise((resolve) => {
+      const go = () => (response.off("drain", go), response.off("close", go), resolve());
+      response.on("drain", go).on("close", go);
+    });
     chunk = "";
     if (name.includes("slow")) await pause(20);
   }
