@@ -102,6 +102,22 @@ function choose(part) {
   by("grid").focus({ preventScroll: true });
 }
 
+// Models, techniques and marks are fetched once; again after a token was refused at first.
+
+let loaded = false;
+
+async function load() {
+  await attempt(async () => {
+    catalog.setModels(await api.json("/api/v1/models"));
+    intake.models();
+    catalog.setTechniques(await api.json("/api/v1/techniques"));
+    loaded = true;
+    await reviews.load();
+  });
+  if (details.finding) details.show(details.finding);
+  drawView();
+}
+
 // Findings arrive.
 
 const redraw = throttle(() => {
@@ -118,6 +134,7 @@ store.addEventListener("order", () => table.reveal(details.finding));
 jobs.addEventListener("progress", ({ detail: job }) => progress(job));
 jobs.addEventListener("end", ({ detail: job }) => {
   by("progress").hidden = jobs.queue.length === 0;
+  if (!loaded && job.done > 0) load();
   redraw();
   const rate = job.done / Math.max(0.001, job.seconds);
   const name = clipped(job.name, 80);
@@ -253,10 +270,4 @@ matchMedia("(max-width: 760px)").addEventListener("change", () => table.refresh(
 bar.draw();
 bar.counts();
 showView();
-await attempt(async () => {
-  catalog.setModels(await api.json("/api/v1/models"));
-  intake.models();
-  catalog.setTechniques(await api.json("/api/v1/techniques"));
-  await reviews.load();
-});
-drawView();
+await load();

@@ -34,7 +34,7 @@ export function help() {
 
 /** Asks for a bearer token. */
 export async function token(reason) {
-  const field = h("input", { type: "password", autocomplete: "off", spellcheck: "false", id: "token-field", required: true });
+  const field = h("input", { type: "password", autocomplete: "off", spellcheck: "false", id: "token-field", required: true, autofocus: true });
   const kept = h("input", { type: "checkbox", id: "token-keep" });
   const form = h("form", {}, h("label", { for: "token-field" }, "Bearer token"), field, h("label.check", {}, kept, "Keep it until this tab is closed"), h("footer", {}, h("button.primary", { type: "submit" }, "Continue")));
   const dialog = frame("This server asks for a token", h("p", {}, reason === "" ? "Whoever runs it can give you one." : clipped(reason, 300)), form);
@@ -59,7 +59,7 @@ export async function download(shown, all) {
 }
 
 export async function confirm(title, text, action) {
-  const dialog = frame(title, h("p", {}, text), h("footer", {}, h("button", { type: "button", onclick: () => dialog.close() }, "Keep"), h("button.primary", { type: "button", onclick: () => dialog.close("yes") }, action)));
+  const dialog = frame(title, h("p", {}, text), h("footer", {}, h("button", { type: "button", autofocus: true, onclick: () => dialog.close() }, "Keep"), h("button.primary", { type: "button", onclick: () => dialog.close("yes") }, action)));
   return (await ask(dialog)) === "yes";
 }
 
@@ -71,7 +71,7 @@ export async function chooseTechnique(finding, catalog) {
   const first = [...finding.top.map(({ label }) => label), ...catalog.modelLabels()].filter((label) => label !== "Benign");
   const ids = [...new Set([...first, ...[...catalog.techniques.keys()].sort()])].filter((label) => label !== finding.label);
   const options = ids.map((id) => ({ id, name: catalog.fullName(id), words: `${id} ${catalog.fullName(id)}`.toLowerCase() }));
-  const field = h("input", { type: "search", placeholder: "T1003 or a word of its name", role: "combobox", "aria-expanded": "true", "aria-controls": "choices", "aria-label": "Technique", autocomplete: "off", spellcheck: "false" });
+  const field = h("input", { type: "search", placeholder: "T1003 or a word of its name", role: "combobox", "aria-expanded": "true", "aria-controls": "choices", "aria-label": "Technique", autocomplete: "off", spellcheck: "false", autofocus: true });
   const list = h("ul.choices", { role: "listbox", id: "choices", "aria-label": "Techniques" });
   const dialog = frame("Which technique is it?", h("p.muted.quoted", {}, clipped(finding.text, 160)), field, list);
   let matches = [];
@@ -94,9 +94,7 @@ export async function chooseTechnique(finding, catalog) {
     draw();
   });
   draw();
-  const answer = ask(dialog);
-  field.focus();
-  return answer;
+  return ask(dialog);
 }
 
 /** A short message, with an action where one is given. Errors stay until they are closed. */

@@ -28,6 +28,7 @@ export class FilterBar {
     });
     by("minimum").addEventListener("input", (event) => store.setFilter({ minimum: Number(event.target.value) }));
     by("group").addEventListener("change", (event) => store.setGroup(event.target.value));
+    by("sort").addEventListener("change", (event) => store.setSort(event.target.value));
     store.addEventListener("filter", () => this.draw());
   }
 
@@ -49,6 +50,7 @@ export class FilterBar {
     by("minimum").value = filter.minimum;
     by("minimum-value").textContent = filter.minimum.toFixed(2).replace(/\.?0+$/, "") || "0";
     by("group").value = this.store.group;
+    by("sort").value = this.store.sort.key;
     const { problem } = parse(filter.query);
     this.query.setAttribute("aria-invalid", problem !== "");
     this.problem = problem;

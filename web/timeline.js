@@ -10,6 +10,8 @@ const BARS = 120;
 const LANE = 20;
 const STRIP = 22;
 const SIDE = 12;
+/** Padding and border of the sheet that the chart stands on. */
+const FRAME = 26;
 const MINUTE = 60_000;
 const STEPS = [1, 2, 5, 10, 30].map((step) => step * 1000).concat([1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10_080, 43_200, 129_600, 525_600].map((step) => step * MINUTE));
 
@@ -52,11 +54,13 @@ export class Timeline {
   draw() {
     const { root, store } = this;
     this.width = root.clientWidth;
+    const styles = getComputedStyle(root);
+    const room = this.width - parseFloat(styles.paddingLeft) - parseFloat(styles.paddingRight) - FRAME;
     const findings = store.without("range", "kind");
     const timed = findings.reduce((sum, finding) => sum + (Number.isNaN(finding.time) ? 0 : 1), 0);
     const axis = timed === 0 ? "order" : (this.axis ?? "time");
     const labels = this.width > 700 ? 230 : 84;
-    const inner = Math.max(120, this.width - labels - 2 * SIDE - 24);
+    const inner = Math.max(120, room - labels - 2 * SIDE);
     const buckets = Math.max(24, Math.min(BARS, Math.floor(inner / 7)));
     const data = spread(findings, axis, buckets);
     if (!data) {
@@ -109,7 +113,8 @@ export class Timeline {
       if (tall > 0) svg.append(s("rect", { x: x(bucket) + 0.5, y: top + bars - Math.max(2, tall), width: Math.max(1, step - 1), height: Math.max(2, tall), class: "block attack" }));
       if (above > 0) svg.append(s("rect", { x: x(bucket) + 0.5, y: top + bars - tall - Math.max(2, above), width: Math.max(1, step - 1), height: Math.max(2, above), class: "block abstained" }));
     }
-    lanes.forEach((lane, index) => this.#lane(svg, lane, lanesTop + index * LANE, x, step));
+    const densestLane = Math.max(1, ...lanes.map((lane) => lane.buckets.reduce((greatest, value) => Math.max(greatest, value), 0)));
+    lanes.forEach((lane, index) => this.#lane(svg, lane, lanesTop + index * LANE, x, step, densestLane));
     const densest = Math.max(1, ...data.all);
     svg.append(s("text", { x: 0, y: stripTop + 15, class: "lane-name" }, "All lines"), s("text", { x: labels, y: stripTop + 15, class: "axis end" }, count(data.placed)));
     const level = (bucket) => (stripTop + STRIP - (data.all[bucket] / densest) * STRIP).toFixed(1);
@@ -122,14 +127,13 @@ export class Timeline {
     return svg;
   }
 
-  #lane(svg, lane, y, x, step) {
+  #lane(svg, lane, y, x, step, most) {
     const name = this.labels > 100 ? `${lane.label} ${this.catalog.name(lane.label)}` : lane.label;
     const label = s("text", { x: 0, y: y + 14, class: "lane-name link", onclick: () => this.choose({ technique: lane.label }) }, clipped(name, this.labels > 100 ? 28 : 11));
     svg.append(label, s("text", { x: this.labels, y: y + 14, class: "axis end" }, count(lane.total)), s("line", { x1: this.place.left, x2: this.place.left + this.inner, y1: y + LANE - 1, y2: y + LANE - 1, class: "rule" }));
-    const most = Math.max(...lane.buckets);
     lane.buckets.forEach((value, bucket) => {
       if (value === 0) return;
-      const level = Math.max(1, Math.ceil((value / most) * 4));
+      const level = Math.max(1, Math.ceil(Math.sqrt(value / most) * 4));
       svg.append(s("rect", { x: x(bucket) + 0.5, y: y + 4, width: Math.max(2, step - 1), height: LANE - 8, rx: 1.5, class: `block attack strength-${level}` }));
     });
   }
@@ -139,7 +143,7 @@ export class Timeline {
     const { data, inner } = this;
     const { left, bottom } = this.place;
     const span = data.width * this.buckets;
-    const room = Math.max(2, Math.floor(inner / 110));
+    const room = Math.max(2, Math.floor(inner / (this.axisShown === "time" ? 64 : 90)));
     let step;
     if (this.axisShown === "time") step = STEPS.find((candidate) => span / candidate <= room) ?? STEPS.at(-1);
     else {
