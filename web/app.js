@@ -136,10 +136,10 @@ jobs.addEventListener("end", ({ detail: job }) => {
   by("progress").hidden = jobs.queue.length === 0;
   if (!loaded && job.done > 0) load();
   redraw();
-  const rate = job.done / Math.max(0.001, job.seconds);
+  const rate = job.seconds > 0.5 ? ` (${count(Math.round(job.done / job.seconds))} lines/s)` : "";
   const name = clipped(job.name, 80);
   if (job.state === "done") {
-    const text = `${name}: ${plural(job.done, "line")} in ${job.seconds.toFixed(1)} s (${count(Math.round(rate))} lines/s)`;
+    const text = `${name}: ${plural(job.done, "line")} in ${job.seconds.toFixed(1)} s${rate}`;
     by("announce").textContent = text;
     dialogs.toast(job.done === 0 ? `${name}: no line in it was found to classify` : text);
   } else if (job.state === "cancelled") dialogs.toast(`${name}: cancelled after ${plural(job.done, "line")}; what had come is kept`);

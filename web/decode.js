@@ -10,9 +10,9 @@ export function encodedCommand(text) {
   try {
     const bytes = Uint8Array.from(atob(base64.slice(0, base64.length - (base64.length % 4 === 1 ? 1 : 0))), (character) => character.charCodeAt(0));
     const decoded = new TextDecoder("utf-16le", { fatal: true }).decode(bytes.slice(0, bytes.length & ~1));
-    // Any bytes are some UTF-16; a command is mostly ASCII.
-    const ascii = [...decoded].filter((character) => character.codePointAt(0) < 0x80).length;
-    return ascii >= decoded.length * 0.7 && decoded.length > 0 ? decoded : null;
+    // Any bytes are some UTF-16; a command is mostly printable ASCII.
+    const printable = decoded.match(/[\t\r\n -~]/g)?.length ?? 0;
+    return printable >= decoded.length * 0.7 && decoded.length > 0 ? decoded : null;
   } catch {
     return null;
   }

@@ -26,6 +26,10 @@ export class Details {
     );
     this.root.hidden = false;
     this.root.scrollTop = top;
+    // In a long text, the evidence is what one wants to see first.
+    const box = this.root.querySelector(".whole-text");
+    const strongest = box?.querySelector(".level-4");
+    if (strongest && strongest.offsetTop > box.clientHeight - 40) box.scrollTop = strongest.offsetTop - 40;
     if (focused) this.root.querySelector(`[data-key="${focused}"]`)?.focus();
   }
 

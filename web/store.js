@@ -41,12 +41,15 @@ export class Store extends EventTarget {
     this.inputs = [];
     this.counts = { all: 0, attack: 0, abstained: 0, benign: 0, error: 0 };
     this.characters = 0;
+    this.hasTimes = false;
+    this.hasHosts = false;
     this.refresh();
   }
 
   /** A new source of lines: a paste or a file. */
   open(name) {
-    const input = { name, number: this.inputs.length + 1 };
+    const same = this.inputs.filter((input) => input.given === name).length;
+    const input = { given: name, name: same === 0 ? name : `${name} (${same + 1})` };
     this.inputs.push(input);
     return input;
   }
@@ -65,6 +68,8 @@ export class Store extends EventTarget {
       this.counts.all += 1;
       this.counts[finding.kind] += 1;
       this.characters += finding.text.length;
+      this.hasTimes ||= finding.timestamp !== "";
+      this.hasHosts ||= finding.host !== "";
     }
     if (this.group === "" && this.sort.key === "line" && !this.sort.descending) {
       for (let id = first; id < this.findings.length; id++) {

@@ -70,6 +70,8 @@ export class Table {
       const order = sort.key !== key ? "none" : sort.descending ? "descending" : "ascending";
       this.heads[index].setAttribute("aria-sort", order);
     });
+    this.scroller.classList.toggle("no-time", !this.store.hasTimes);
+    this.scroller.classList.toggle("no-host", !this.store.hasHosts);
     this.scroller.setAttribute("aria-rowcount", this.store.rows.length + 1);
   }
 

@@ -5,18 +5,20 @@
 const HIDDEN =
   /[\u0000-\u001f\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\u{e0000}-\u{e0fff}]/gu;
 
+const CONTROLS = ["NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "BEL", "BS", "TAB", "LF", "VT", "FF", "CR", "SO", "SI", "DLE", "DC1", "DC2", "DC3", "DC4", "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC", "FS", "GS", "RS", "US"];
 const NAMES = new Map([
-  [0x85, "NEL"], [0x9b, "CSI"], [0xa0, "NBSP"], [0xad, "SHY"], [0x61c, "ALM"], [0x200b, "ZWSP"], [0x200c, "ZWNJ"], [0x200d, "ZWJ"],
+  ...CONTROLS.map((name, code) => [code, name]),
+  [0x7f, "DEL"], [0x85, "NEL"], [0x9b, "CSI"], [0xa0, "NBSP"], [0xad, "SHY"], [0x61c, "ALM"], [0x200b, "ZWSP"], [0x200c, "ZWNJ"], [0x200d, "ZWJ"],
   [0x200e, "LRM"], [0x200f, "RLM"], [0x2028, "LS"], [0x2029, "PS"], [0x202a, "LRE"], [0x202b, "RLE"], [0x202c, "PDF"],
   [0x202d, "LRO"], [0x202e, "RLO"], [0x202f, "NNBSP"], [0x2060, "WJ"], [0x2066, "LRI"], [0x2067, "RLI"], [0x2068, "FSI"],
   [0x2069, "PDI"], [0x3000, "IDSP"], [0xfeff, "BOM"],
 ]);
 
-/** What stands for a hidden character: a control picture, or its short name. */
+/** What stands for a hidden character: an arrow for a tab or a line feed, otherwise its short name. */
 export function symbol(character) {
   const code = character.codePointAt(0);
-  if (code < 0x20) return String.fromCharCode(0x2400 + code);
-  if (code === 0x7f) return "\u2421";
+  if (code === 0x09) return "⇥";
+  if (code === 0x0a) return "↵";
   return `‹${NAMES.get(code) ?? hexadecimal(code)}›`;
 }
 
