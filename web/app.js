@@ -68,6 +68,7 @@ function showView() {
   const closing = details.finding && (view !== "findings" || !finding);
   if (view === "findings" && finding) {
     details.show(finding);
+    by("announce").textContent = clipped(`${finding.kind}, ${finding.label} ${catalog.name(finding.label)}, probability ${finding.score.toFixed(3)}`, 200);
     document.body.classList.add("has-details");
   } else {
     details.hide();
@@ -97,7 +98,7 @@ function closeFinding() {
 
 /** Filters and shows what is left; what was open is closed. */
 function choose(part) {
-  store.setFilter({ ...part, kind: store.filter.kind === "benign" || store.filter.kind === "error" ? "all" : store.filter.kind });
+  store.setFilter({ kind: "all", ...part });
   go("findings");
   by("grid").focus({ preventScroll: true });
 }

@@ -1,4 +1,4 @@
-// The command inside `powershell -EncodedCommand …`, for reading. It is decoded, never run.
+// A PowerShell command that was handed over in base64, for reading. It is decoded, never run.
 
 const ENCODED = /\s[-/\u2013\u2014](?:e|ec|en|enc\w*)\s+["']?([A-Za-z0-9+/]{16,}={0,2})/i;
 const LONGEST = 200_000;

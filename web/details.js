@@ -6,6 +6,8 @@ import { clipped, evidenceSpans, fill, visible } from "./text.js";
 
 /** Longer texts are shown in part until asked for in full. */
 const LONG_TEXT = 60_000;
+/** So many of a row's own fields are listed. */
+const MOST_FIELDS = 40;
 
 const BADGES = { attack: "Attack", abstained: "Abstained", benign: "Benign", error: "Not answered" };
 
@@ -75,6 +77,8 @@ export class Details {
     else if (finding.kind === "attack") words = `Reported: ${clipped(finding.label, 60)} is the most probable label, and its probability ${score} reaches ${against}.`;
     else if (finding.kind === "abstained") words = `Not reported: ${clipped(finding.label, 60)} is the most probable label, but its probability ${score} stays below ${against}, so the model abstains.`;
     else words = `Not reported: Benign is the most probable label (${score}).`;
+    const several = Array.isArray(finding.raw.labels) ? finding.raw.labels.filter((label) => typeof label === "string" && label !== finding.label) : [];
+    if (several.length > 0) words += ` The line also reaches it with ${clipped(several.join(", "), 300)}.`;
     if (next && finding.kind !== "error") words += ` Next comes ${clipped(next.label, 60)} with ${next.score.toFixed(3)}.`;
     return h("section", { "aria-label": "Why" }, h("p.why", {}, words), finding.truncated && h("p.note", {}, "✂ The line is longer than the model reads: its middle was not taken into account."));
   }
@@ -173,9 +177,12 @@ export class Details {
     const place = finding.line === undefined ? "" : `${finding.line} of ${finding.input.name}`;
     const model = [finding.model, finding.modelVersion].filter(Boolean).join(" ");
     const entries = [
-      ["Line", place], ["Time", finding.timestamp], ["Host", finding.host, { host: finding.host }], ["User", finding.user], ["Image", finding.image], ["Parent", finding.parent],
+      ["Line", place], ["Time", finding.timestamp], ["Host", finding.host], ["User", finding.user], ["Image", finding.image], ["Parent", finding.parent],
       ["File", finding.file], ["Record", finding.record === null ? "" : String(finding.record)], ["Model", model],
     ].filter(([, value]) => value !== "");
+    // What else a row of NDJSON carried.
+    const carried = finding.raw.input !== null && typeof finding.raw.input === "object" ? Object.entries(finding.raw.input).slice(0, MOST_FIELDS) : [];
+    for (const [field, value] of carried) entries.push([clipped(field, 60), typeof value === "string" ? value : JSON.stringify(value)]);
     const more = [
       (finding.kind === "attack" || finding.kind === "abstained") && h("button.link", { type: "button", onclick: () => this.actions.filter({ technique: finding.label }) }, `All ${clipped(finding.label, 60)}`),
       finding.host && h("button.link", { type: "button", onclick: () => this.actions.filter({ host: finding.host }) }, `All of ${clipped(finding.host, 60)}`),

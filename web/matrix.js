@@ -83,7 +83,7 @@ export class Matrix {
     const { filter } = this.store;
     const head = h(
       "button.tactic",
-      { type: "button", "data-key": `tactic-${tactic.shortname}`, "aria-pressed": filter.tactic === tactic.shortname && tactic.shortname !== "", disabled: sum === 0 || tactic.shortname === "", onclick: () => this.choose({ tactic: tactic.shortname, technique: "" }) },
+      { type: "button", "data-key": `tactic-${tactic.shortname}`, "aria-pressed": filter.tactic === tactic.shortname && tactic.shortname !== "", disabled: sum === 0 || tactic.shortname === "", onclick: () => this.choose({ tactic: tactic.shortname, technique: "", kind: "attack" }) },
       h("b", {}, tactic.name),
       h("span.muted", {}, sum > 0 ? plural(sum, "finding") : plural(cells.length, "technique")),
     );
@@ -100,7 +100,7 @@ export class Matrix {
       {
         type: "button", disabled: !entry, "data-key": `${tactic.shortname} ${technique.id}`, title: clipped(`${technique.id} ${full}: ${said}`, 300),
         "aria-label": clipped(`${technique.id} ${full}, ${said}`, 300), "aria-pressed": this.store.filter.technique === technique.id,
-        onclick: () => this.choose({ technique: technique.id, tactic: "" }),
+        onclick: () => this.choose({ technique: technique.id, tactic: "", kind: attacks > 0 ? "attack" : "abstained" }),
       },
       h("span.identifier", {}, clipped(technique.id, 40)),
       h("span.name", {}, clipped(technique.name.split(": ").at(-1), 90)),

@@ -1,6 +1,7 @@
 // The table of findings. Only the rows in sight are in the document, so that 50,000 findings scroll like fifty.
 
 import { h, plural } from "./dom.js";
+import { empty } from "./reviews.js";
 import { clipped, evidenceSpans, fill, snippet, visible } from "./text.js";
 
 /** Rows above and below the visible ones. */
@@ -31,7 +32,8 @@ export class Table {
     this.header = h("div.row.head", { role: "row", "aria-rowindex": 1 }, h("span.stripe", { role: "presentation" }), this.heads);
     this.space = h("div.space", { role: "rowgroup" });
     this.scroller = h("div.scroller", { tabindex: 0, role: "grid", id: "grid", "aria-label": "Findings", "aria-describedby": "grid-help" }, h("div.head-group", { role: "rowgroup" }, this.header), this.space);
-    root.replaceChildren(this.scroller);
+    this.nothing = h("div", { hidden: true });
+    root.replaceChildren(this.scroller, this.nothing);
     this.scroller.addEventListener("scroll", () => this.#draw(), { passive: true });
     new ResizeObserver(() => this.refresh()).observe(this.scroller);
     this.space.addEventListener("click", (event) => this.#click(event));
@@ -61,6 +63,18 @@ export class Table {
     this.drawn.clear();
     this.#heads();
     this.#draw();
+    this.#sayNothing();
+  }
+
+  /** What stands in a table without rows. */
+  #sayNothing() {
+    const { rows, findings } = this.store;
+    this.nothing.hidden = rows.length > 0;
+    if (rows.length > 0) return;
+    const button = (text, run) => h("p", {}, h("button", { type: "button", onclick: run }, text));
+    const message = findings.length === 0 ? empty("No findings yet", "Paste lines or drop files to see what they show.") : empty("No finding passes the filter", `${plural(findings.length, "finding")} would be shown without it.`);
+    message.append(findings.length === 0 ? button("Add lines", () => (location.hash = "#/new")) : button("Clear filter", () => this.store.clearFilter()));
+    this.nothing.replaceChildren(message);
   }
 
   #heads() {

@@ -129,7 +129,7 @@ export class Timeline {
 
   #lane(svg, lane, y, x, step, most) {
     const name = this.labels > 100 ? `${lane.label} ${this.catalog.name(lane.label)}` : lane.label;
-    const label = s("text", { x: 0, y: y + 14, class: "lane-name link", onclick: () => this.choose({ technique: lane.label }) }, clipped(name, this.labels > 100 ? 28 : 11));
+    const label = s("text", { x: 0, y: y + 14, class: "lane-name link", onclick: () => this.choose({ technique: lane.label, kind: "attack" }) }, clipped(name, this.labels > 100 ? 28 : 11));
     svg.append(label, s("text", { x: this.labels, y: y + 14, class: "axis end" }, count(lane.total)), s("line", { x1: this.place.left, x2: this.place.left + this.inner, y1: y + LANE - 1, y2: y + LANE - 1, class: "rule" }));
     lane.buckets.forEach((value, bucket) => {
       if (value === 0) return;

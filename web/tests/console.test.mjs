@@ -123,8 +123,6 @@ onPage("the matrix counts and filters", { skip: standInOnly, setup: some }, asyn
   assert.ok(counted > 0);
   await cell.click();
   await settle(page);
-  await page.click("[data-kind=attack]");
-  await settle(page);
   assert.match(await page.textContent("#chips"), new RegExp(`T1003.002.*${counted} of 3,000 shown`));
   await page.keyboard.press("g");
   await page.keyboard.press("m");
@@ -154,6 +152,14 @@ onPage("the timeline draws times and chooses a stretch", { skip: standInOnly, se
   await page.keyboard.press("Enter");
   await settle(page);
   assert.match(await page.textContent("#chips"), /UTC/);
+});
+
+onPage("an empty table says why and what to do", {}, async (page) => {
+  await page.fill("#query", "no line has these words");
+  await page.waitForSelector("#table .empty:has-text('No finding passes the filter')");
+  await page.click("#table .empty button");
+  await page.waitForSelector("#table .empty", { state: "hidden" });
+  assert.equal((await rows(page)).length, 5);
 });
 
 onPage("lines without times are drawn by their order", {}, async (page) => {
@@ -281,6 +287,7 @@ onPage("findings are seen while more arrive, and cancelling keeps them", { skip:
   assert.ok(await page.isVisible("#progress"));
   await page.click("#cancel");
   await page.waitForSelector("text=cancelled after");
+  await settle(page);
   const kept = await total(page);
   assert.ok(kept > 5 && kept < 9000, String(kept));
   await settle(page);
