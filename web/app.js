@@ -124,6 +124,7 @@ async function load() {
 const redraw = throttle(() => {
   if (store.stale) store.refresh();
   bar.counts();
+  document.title = store.findings.length === 0 ? "attackline" : `${plural(store.counts.attack, "attack")} · attackline`;
   by("download").disabled = store.findings.length === 0;
   by("so-far").hidden = store.findings.length === 0;
   by("so-far-text").textContent = `What you add joins the ${plural(store.findings.length, "finding")} on this page.`;
@@ -140,7 +141,7 @@ jobs.addEventListener("end", ({ detail: job }) => {
   const rate = job.seconds > 0.5 ? ` (${count(Math.round(job.done / job.seconds))} lines/s)` : "";
   const name = clipped(job.name, 80);
   if (job.state === "done") {
-    const text = `${name}: ${plural(job.done, "line")} in ${job.seconds.toFixed(1)} s${rate}`;
+    const text = `${name}: ${plural(job.done, "line")} answered${job.seconds >= 0.1 ? ` in ${job.seconds.toFixed(1)} s` : ""}${rate}`;
     by("announce").textContent = text;
     dialogs.toast(job.done === 0 ? `${name}: no line in it was found to classify` : text);
   } else if (job.state === "cancelled") dialogs.toast(`${name}: cancelled after ${plural(job.done, "line")}; what had come is kept`);
@@ -178,7 +179,7 @@ async function mark(verdict) {
   const correct = said === "wrong" ? await dialogs.chooseTechnique(finding, catalog) : "";
   if (correct === null) return;
   await attempt(async () => {
-    await reviews.mark(finding, said, correct);
+    if (!(await reviews.mark(finding, said, correct))) return;
     dialogs.toast(`Line ${finding.line ?? "?"} marked ${said}${correct ? `: it is ${correct}` : ""}`, { action: { title: "Undo (u)", run: () => undo(finding) } });
   });
 }

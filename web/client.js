@@ -76,7 +76,7 @@ export async function* answers(response) {
   let rest = "";
   try {
     for (;;) {
-      const { done, value } = await reader.read();
+      const { done, value } = await reader.read().catch(broken);
       if (done) break;
       const lines = (rest + value).split("\n");
       rest = lines.pop();
@@ -92,6 +92,11 @@ export async function* answers(response) {
   } catch {
     throw new ApiError(0, "cut_off", "The answer ended in the middle of a line.");
   }
+}
+
+function broken(error) {
+  if (error.name === "AbortError") throw error;
+  throw new ApiError(0, "cut_off", "The connection broke before the last answer.");
 }
 
 function answer(line) {

@@ -78,7 +78,7 @@ const STYLE = `:root{color-scheme:light dark}body{font:14px/1.5 system-ui,sans-s
 h1{font-size:1.4rem;margin-bottom:0}p{color:GrayText}table{border-collapse:collapse;width:100%;margin:1.5rem 0}
 th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid color-mix(in srgb,CanvasText 15%,transparent)}
 td.text{font:12px/1.5 ui-monospace,monospace;overflow-wrap:anywhere;unicode-bidi:isolate;direction:ltr}td.number{text-align:right;font-variant-numeric:tabular-nums}
-tr.attack td.label{color:light-dark(#b3261e,#ff8a7e);font-weight:600}tr.abstained td.label{color:light-dark(#8a5a00,#e3b341)}`;
+td.short{white-space:nowrap}tr.attack td.label{color:light-dark(#b3261e,#ff8a7e);font-weight:600}tr.abstained td.label{color:light-dark(#8a5a00,#e3b341)}`;
 
 export function* html(findings, { catalog, description }) {
   const found = [...tally(findings, catalog).values()].sort((a, b) => b.attacks - a.attacks);
@@ -97,7 +97,7 @@ export function* html(findings, { catalog, description }) {
     const label = finding.kind === "error" ? "Not answered" : finding.label + (finding.kind === "abstained" ? " (abstained)" : "");
     const score = Number.isNaN(finding.score) ? "" : finding.score.toFixed(3);
     const name = finding.name ? ` title="${escaped(finding.name)}"` : "";
-    yield `<tr class="${finding.kind}"><td class="number">${escaped(finding.line ?? "")}</td><td>${escaped(finding.timestamp)}</td><td>${escaped(finding.host)}</td><td>${escaped(finding.user)}</td><td class="label"${name}>${escaped(label)}</td><td class="number">${score}</td><td class="text">${escaped(finding.text || finding.error)}</td></tr>\n`;
+    yield `<tr class="${finding.kind}"><td class="number">${escaped(finding.line ?? "")}</td><td class="short">${escaped(finding.shownTime())}</td><td class="short">${escaped(finding.host)}</td><td>${escaped(finding.user)}</td><td class="label"${name}>${escaped(label)}</td><td class="number">${score}</td><td class="text">${escaped(finding.text || finding.error)}</td></tr>\n`;
   }
   yield "</tbody></table></body></html>\n";
 }

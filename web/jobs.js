@@ -53,8 +53,9 @@ export class Jobs extends EventTarget {
       } catch (error) {
         job.state = job.abort.signal.aborted ? "cancelled" : "failed";
         job.error = error;
-        if (job.state === "failed" && error instanceof ApiError && (error.status === 401 || error.status === 0)) this.queue.length = 0;
       }
+      // What would fail alike is not tried.
+      if (job.state === "full" || job.error?.status === 401 || job.error?.type === "unreachable") this.queue.length = 0;
       job.seconds = (performance.now() - job.started) / 1000;
       this.current = null;
       this.#tell("end", job);

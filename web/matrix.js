@@ -96,7 +96,7 @@ export class Matrix {
     const said = [entry && attacks > 0 ? `${plural(attacks, "finding")}, highest probability ${entry.highest.toFixed(3)}` : "not found", entry?.abstained ? `${count(entry.abstained)} abstained` : ""].filter(Boolean).join(", ");
     const full = this.catalog.fullName(technique.id) || technique.name;
     return h(
-      `button.technique.shade-${Math.min(SHADES, shade)}${technique.parent ? ".sub" : ""}`,
+      `button.technique.shade-${Math.min(SHADES, shade)}${technique.parent && this.scope !== "found" ? ".sub" : ""}`,
       {
         type: "button", disabled: !entry, "data-key": `${tactic.shortname} ${technique.id}`, title: clipped(`${technique.id} ${full}: ${said}`, 300),
         "aria-label": clipped(`${technique.id} ${full}, ${said}`, 300), "aria-pressed": this.store.filter.technique === technique.id,

@@ -6,7 +6,7 @@ import { clipped } from "./text.js";
 export class Reviews {
   /** `changed(finding)` is called after a mark was made or taken back. */
   constructor(api, catalog, changed) {
-    Object.assign(this, { api, catalog, changed, summary: new Map(), made: [] });
+    Object.assign(this, { api, catalog, changed, summary: new Map(), made: [], busy: false });
   }
 
   async load() {
@@ -15,17 +15,29 @@ export class Reviews {
     this.summary = new Map((techniques ?? []).map((entry) => [entry.label, entry]));
   }
 
-  /** Keeps a mark; an earlier one of the same finding is taken back. */
+  /** Keeps a mark; an earlier one of the same finding is taken back. Gives whether it was kept. */
   async mark(finding, verdict, correct = "") {
     const body = { text: finding.text, label: finding.label, score: finding.score, verdict };
     if (correct !== "") body.correct_label = correct;
     if (finding.model !== "") body.model = finding.model;
+    // A second key while the first is on its way would leave a mark that nothing takes back.
+    if (this.busy) return false;
+    this.busy = true;
+    try {
+      await this.#replace(finding, body, verdict, correct);
+    } finally {
+      this.busy = false;
+    }
+    await this.#after(finding);
+    return true;
+  }
+
+  async #replace(finding, body, verdict, correct) {
     const earlier = finding.mark;
     const { id } = await this.api.post("/api/v1/feedback", body);
     finding.mark = { id, verdict, correct };
     this.made.push(finding);
     if (earlier) await this.#remove(earlier.id);
-    await this.#after(finding);
   }
 
   /** Takes back the mark of this finding, or the last one made. Gives the finding, or null where there was none. */

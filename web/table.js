@@ -130,6 +130,8 @@ export class Table {
 
   #release(element) {
     element.hidden = true;
+    // Another element may come to stand for its row.
+    element.removeAttribute("id");
     this.free.push(element);
   }
 

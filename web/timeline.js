@@ -13,7 +13,7 @@ const SIDE = 12;
 /** Padding and border of the sheet that the chart stands on. */
 const FRAME = 26;
 const MINUTE = 60_000;
-const STEPS = [1, 2, 5, 10, 30].map((step) => step * 1000).concat([1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440, 2880, 10_080, 43_200, 129_600, 525_600].map((step) => step * MINUTE));
+const STEPS = [1, 2, 5, 10, 30].map((step) => step * 1000).concat([1, 2, 5, 10, 15, 30, 60, 120, 180, 240, 360, 720, 1440, 2880, 10_080, 43_200, 129_600, 525_600].map((step) => step * MINUTE));
 
 /** Findings put into `buckets` equal stretches between the first and the last. */
 export function spread(findings, axis, buckets) {
@@ -78,7 +78,8 @@ export class Timeline {
   #head(timed) {
     const axes = [["time", "By time"], ["order", "By line"]];
     const buttons = axes.map(([axis, title]) => h("button", { type: "button", disabled: axis === "time" && timed === 0, "aria-pressed": this.axisShown === axis, onclick: () => ((this.axis = axis), this.draw()) }, title));
-    return h("div.view-head", {}, h("h2", {}, "Timeline"), h("span.muted.hint", {}, "Drag over a stretch, or use ← → and Enter, to filter"), h("span.grow"), h("div.segments", { role: "group", "aria-label": "Axis" }, buttons));
+    const legend = h("span.legend", {}, h("i.attack"), "attacks", h("i.abstained"), "abstained", h("i"), "all lines");
+    return h("div.view-head", {}, h("h2", {}, "Timeline"), legend, h("span.muted.hint", {}, "Drag over a stretch, or use ← → and Enter, to filter"), h("span.grow"), h("div.segments", { role: "group", "aria-label": "Axis" }, buttons));
   }
 
   #summary(total) {

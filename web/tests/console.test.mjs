@@ -52,6 +52,13 @@ onPage("pasted lines are answered under the numbers that they were pasted with",
   assert.deepEqual((await rows(page)).map((row) => row.line), ["1", "3", "4", "5", "6"]);
 });
 
+onPage("more lines than go into one request keep their numbers", { setup: (page) => paste(page, Array.from({ length: 6000 }, (_, line) => `whoami /${line + 1}`).join("\n")) }, async (page) => {
+  await page.keyboard.press("End");
+  await settle(page);
+  const last = (await rows(page)).at(-1);
+  assert.deepEqual([last.line, last.text], ["6000", "whoami /6000"]);
+});
+
 onPage("evidence is marked in the line", { skip: standInOnly }, async (page) => {
   const row = (await rows(page)).find((row) => row.line === "4");
   assert.equal(row.technique, "T1003.002");
