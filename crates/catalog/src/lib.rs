@@ -8,10 +8,12 @@
 
 mod suggest;
 mod table;
+mod tactic;
 mod technique;
 
 pub use suggest::suggest;
 pub use table::{technique, techniques};
+pub use tactic::{TACTICS, Tactic};
 pub use technique::Technique;
 
 /// The version of ATT&CK Enterprise that the table follows.

@@ -36,7 +36,12 @@ impl<R: Read> EvtxReader<R> {
         let Some(number) = self.chunk else {
             let header = read_block(&mut self.reader, HEADER_BYTES);
             return match header {
-                Ok(block) if block.starts_with(MAGIC) => self.chunk = Some(0),
+                Ok(block) if block.starts_with(MAGIC) => {
+                    self.chunk = Some(0);
+                    if block.len() < HEADER_BYTES {
+                        self.damage("the file ends within its header".into());
+                    }
+                }
                 Ok(_) => self.end_with(Some(ReadErrorKind::NotEvtx)),
                 Err(error) => self.end_with(Some(ReadErrorKind::Io(error))),
             };
@@ -139,7 +144,7 @@ mod tests {
     fn what_is_no_event_log_is_one_error() {
         let check = |input, wanted: &[&str]| check(Format::Evtx, None, input, wanted, 0);
         check("not one", &["! not a Windows event log (EVTX)"]);
-        check("ElfFile\0", &[]);
+        check("ElfFile\0", &["! damaged event log: the file ends within its header"]);
         let mut torn = "ElfFile\0".to_owned();
         torn.push_str(&" ".repeat(4096 - 8 + 100));
         check(&torn, &["! damaged event log: chunk 0: Failed to parse chunk header", "! damaged event log: the file ends within chunk 0"]);

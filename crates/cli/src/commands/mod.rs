@@ -5,6 +5,7 @@ mod evaluate;
 mod generate;
 mod model;
 mod pretrain;
+mod serve;
 mod tokenizer;
 mod train;
 
@@ -17,6 +18,7 @@ Examples:
   attackline classify 'netstat -ano'                   one line
   attackline classify -f logs/                          a folder of logs, as a table
   attackline classify -f logs/ > findings.ndjson        the same for programs
+  attackline serve                                      a console in the browser, and an interface
   journalctl -o cat | attackline classify -f -          a stream
 
 Exit status: 0 done; 1 findings (only with --fail-on-finding); 2 wrong usage or configuration;
@@ -40,6 +42,7 @@ enum Command {
     Pretrain(Box<pretrain::Args>),
     Tokenizer(tokenizer::Args),
     Evaluate(evaluate::Args),
+    Serve(serve::Args),
     Model(model::Args),
 }
 
@@ -57,6 +60,7 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Pretrain(args) => pretrain::run(&args),
         Command::Tokenizer(args) => tokenizer::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Serve(args) => serve::run(&args),
         Command::Model(args) => model::run(&args),
     }
 }

@@ -1,0 +1,190 @@
+//! `attackline serve`.
+
+use super::threads;
+use crate::diagnostics::say;
+use crate::exit::Status;
+use crate::models::{Device, ModelArgs};
+use anyhow::{Context, Result, bail};
+use attackline_server::{Feedback, Limits, Loader, Models, Server, Settings, Tokens, token_entry};
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+const AFTER_HELP: &str = "\
+Examples:
+  attackline serve                                                  the console and the interface at http://127.0.0.1:8080
+  curl -d '{\"text\": \"netstat -ano\"}' -H 'Content-Type: application/json' http://127.0.0.1:8080/api
+  attackline serve --model mine=models/mine/ --feedback marks.db
+  attackline serve --new-token classify >> tokens.txt               prints the token to standard error
+  attackline serve --listen 0.0.0.0:8080 --tokens tokens.txt
+
+SIGHUP loads the models again; SIGTERM and Ctrl-C finish what is under way. The interface is described at /docs.";
+
+/// Answer over HTTP, and show the console in a browser.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct Args {
+    /// Model folder, or NAME=DIR; repeatable, the first is the default [default: the model inside this program]
+    #[arg(long = "model", value_name = "[NAME=]DIR")]
+    models: Vec<String>,
+    /// Address to listen on
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// File of tokens that are let in: role:sha256 lines
+    #[arg(long, value_name = "FILE")]
+    tokens: Option<PathBuf>,
+    /// Listen beyond this machine without tokens
+    #[arg(long, conflicts_with = "tokens")]
+    allow_anonymous: bool,
+    /// Make a token of this role (read, classify or admin), print its line for the tokens' file, and end
+    #[arg(long, value_name = "ROLE")]
+    new_token: Option<String>,
+    /// Keep analysts' marks in this database
+    #[arg(long, value_name = "FILE")]
+    feedback: Option<PathBuf>,
+    /// Threads to classify with [default: one a processor]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+    /// Remember answers to lines that may come again, in so many megabytes a model; 0 remembers none
+    #[arg(long, value_name = "MB", default_value_t = 64)]
+    cache: u16,
+    /// Lines that wait at a time; beyond that requests are refused with 503
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    queue: usize,
+    /// Largest JSON body, in megabytes
+    #[arg(long, value_name = "MB", default_value_t = 16)]
+    max_body: u16,
+    /// Largest file or NDJSON stream, in megabytes
+    #[arg(long, value_name = "MB", default_value_t = 1024)]
+    max_file: u32,
+    /// Connections at a time
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    connections: usize,
+    /// Longest pause in what a client sends, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    timeout: u16,
+    /// Requests a second of one client [default: any number]
+    #[arg(long, value_name = "N")]
+    rate: Option<NonZeroU32>,
+    /// Print a line about each request to standard error, as JSON (never a log line's text)
+    #[arg(long)]
+    log_requests: bool,
+}
+
+/// Runs the command.
+pub fn run(args: &Args) -> Result<Status> {
+    if let Some(role) = &args.new_token {
+        return new_token(role);
+    }
+    let tokens = match &args.tokens {
+        None => Tokens::default(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| format!("the tokens {}", path.display()))?;
+            Tokens::parse(&text).map_err(anyhow::Error::msg).with_context(|| format!("the tokens {}", path.display()))?
+        }
+    };
+    if !args.listen.ip().is_loopback() && tokens.is_open() && !args.allow_anonymous {
+        bail!(
+            "{} can be reached from other machines: give --tokens FILE (attackline serve --new-token classify makes one), or --allow-anonymous if everybody may use it",
+            args.listen
+        );
+    }
+    let models = Models::load(loaders(&args.models)?, usize::from(args.cache) << 20).map_err(anyhow::Error::msg)?;
+    let feedback = args.feedback.as_deref().map(Feedback::open).transpose().map_err(anyhow::Error::msg).context("--feedback")?;
+    let limits = Limits {
+        body_bytes: usize::from(args.max_body) << 20,
+        file_bytes: u64::from(args.max_file) << 20,
+        waiting_lines: args.queue,
+        connections: args.connections,
+        pause: Duration::from_secs(args.timeout.into()),
+        requests_per_second: args.rate.map(u32::from),
+        ..Limits::default()
+    };
+    let log: Box<dyn Fn(String) + Send + Sync> = if args.log_requests { Box::new(|line| say(format_args!("{line}"))) } else { Box::new(drop) };
+    let server = Server::new(Settings { models, tokens, feedback, limits, workers: threads(args.threads), log })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(listen(server, args.listen))?;
+    // A file that is still being read ends with the process.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    Ok(Status::Done)
+}
+
+async fn listen(server: Server, address: SocketAddr) -> Result<()> {
+    let listener = TcpListener::bind(address).await.with_context(|| format!("{address} can't be listened on"))?;
+    say(format_args!("listening on http://{}", listener.local_addr()?));
+    let signalled = server.clone();
+    tokio::spawn(async move { signals(&signalled).await });
+    server.listen(listener).await?;
+    say(format_args!("stopped"));
+    Ok(())
+}
+
+#[cfg(unix)]
+async fn signals(server: &Server) {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut hangup), Ok(mut end)) = (signal(SignalKind::hangup()), signal(SignalKind::terminate())) else { return };
+    loop {
+        tokio::select! {
+            _ = hangup.recv() => {
+                let own = server.clone();
+                let errors = tokio::task::spawn_blocking(move || own.reload()).await.unwrap_or_else(|error| vec![error.to_string()]);
+                errors.iter().for_each(|error| say(format_args!("{error}")));
+                say(format_args!("models loaded again"));
+            }
+            _ = end.recv() => return stop(server),
+            _ = tokio::signal::ctrl_c() => return stop(server),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn signals(server: &Server) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        stop(server);
+    }
+}
+
+fn stop(server: &Server) {
+    say(format_args!("finishing what is under way"));
+    server.stop();
+}
+
+/// What loads each model: those named, or the one inside this program.
+fn loaders(named: &[String]) -> Result<Vec<(String, Loader)>> {
+    let loader = |model: Option<PathBuf>| -> Loader {
+        Box::new(move || {
+            ModelArgs { model: model.clone(), device: Device::Auto, dtype: None }.classifier(false).map_err(|error| format!("{error:#}"))
+        })
+    };
+    if named.is_empty() {
+        return Ok(vec![("embedded".into(), loader(None))]);
+    }
+    let entry = |argument: &String| {
+        let (name, path) = match argument.split_once('=') {
+            Some((name, path)) => (name.to_owned(), PathBuf::from(path)),
+            None => {
+                let path = PathBuf::from(argument);
+                (path.file_name().map_or_else(|| argument.clone(), |name| name.to_string_lossy().into_owned()), path)
+            }
+        };
+        if name.is_empty() {
+            bail!("--model {argument}: a name is wanted before the =");
+        }
+        Ok((name, loader(Some(path))))
+    };
+    named.iter().map(entry).collect()
+}
+
+fn new_token(role: &str) -> Result<Status> {
+    let mut bytes = [0u8; 24];
+    getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
+    let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let Some(entry) = token_entry(role, &token) else { bail!("--new-token: the role is read, classify or admin, not {role:?}") };
+    say(format_args!("the token, shown only now: {token}"));
+    let mut output = crate::output::Output::open(&crate::output::Target::Stdout)?;
+    std::io::Write::write_all(&mut output, format!("{entry}\n").as_bytes())?;
+    output.finish()?;
+    Ok(Status::Done)
+}

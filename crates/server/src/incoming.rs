@@ -1,0 +1,186 @@
+//! Bodies and queries, read within bounds.
+
+use crate::ApiError;
+use crate::limits::Limits;
+use crate::stream::Incoming;
+use attackline_telemetry::{Format, InputPath, Inputs, LogLine, ReadOptions};
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, StatusCode, header};
+use futures_util::StreamExt as _;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::io::Write as _;
+use std::sync::Arc;
+use tempfile::NamedTempFile;
+use tokio::sync::mpsc::Sender;
+use tokio::time::timeout;
+
+fn media_type(headers: &HeaderMap) -> &str {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    value.split(';').next().unwrap_or_default().trim()
+}
+
+/// Whether the body is NDJSON.
+pub fn is_ndjson(headers: &HeaderMap) -> bool {
+    matches!(media_type(headers), "application/x-ndjson" | "application/ndjson" | "application/jsonl")
+}
+
+/// Reads a JSON body.
+pub async fn json<T: DeserializeOwned>(limits: &Limits, headers: &HeaderMap, body: Body) -> Result<T, ApiError> {
+    let kind = media_type(headers);
+    if !kind.is_empty() && kind != "application/json" {
+        let message = format!("{kind:?} can't be read here; send application/json");
+        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", message));
+    }
+    let mut bytes = Vec::new();
+    let mut pieces = body.into_data_stream();
+    while let Some(piece) = next(limits, &mut pieces).await? {
+        if bytes.len() + piece.len() > limits.body_bytes {
+            let most = limits.body_bytes;
+            return Err(ApiError::too_large(format!("a JSON body may have {most} bytes; send NDJSON, which is read as it comes")));
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    serde_json::from_slice(&bytes).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => ApiError::invalid("shape", error.to_string()),
+        _ => ApiError::malformed(format!("this is no JSON: {error}")),
+    })
+}
+
+async fn next(limits: &Limits, pieces: &mut axum::body::BodyDataStream) -> Result<Option<Bytes>, ApiError> {
+    match timeout(limits.pause, pieces.next()).await {
+        Err(_) => Err(ApiError::slow()),
+        Ok(None) => Ok(None),
+        Ok(Some(Ok(piece))) => Ok(Some(piece)),
+        Ok(Some(Err(error))) => Err(ApiError::malformed(format!("the body broke off: {error}"))),
+    }
+}
+
+/// Reads what a query asks; numbers and truth values stand in it as text.
+pub fn query<T: DeserializeOwned>(query: Option<&str>) -> Result<T, ApiError> {
+    let value = |(name, text): (Cow<str>, Cow<str>)| {
+        let value = match name.as_ref() {
+            "top" | "threshold" | "scores" | "explain" => serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.into_owned())),
+            _ => Value::String(text.into_owned()),
+        };
+        (name.into_owned(), value)
+    };
+    let members: Map<String, Value> = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).map(value).collect();
+    serde_json::from_value(Value::Object(members)).map_err(|error| ApiError::invalid("query", error.to_string()))
+}
+
+/// Reads NDJSON as it comes and hands its rows on; waits where they are not taken.
+pub async fn read_ndjson(limits: Limits, body: Body, lines: Sender<Incoming>) {
+    let mut pieces = body.into_data_stream();
+    let mut buffer: Vec<u8> = Vec::new();
+    // Of a line that is too long, the rest is skipped.
+    let mut skipping = false;
+    let mut read = 0u64;
+    loop {
+        let piece = match next(&limits, &mut pieces).await {
+            Ok(Some(piece)) => piece,
+            Ok(None) => break,
+            Err(error) => {
+                let _ = lines.send(Incoming::End(error)).await;
+                return;
+            }
+        };
+        read += piece.len() as u64;
+        if read > limits.file_bytes {
+            let error = ApiError::too_large(format!("a request may have {} bytes; the rest was not read", limits.file_bytes));
+            let _ = lines.send(Incoming::End(error)).await;
+            return;
+        }
+        let mut rest = piece.as_ref();
+        while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
+            if !skipping {
+                buffer.extend_from_slice(&rest[..end]);
+                if !hand_on(&buffer, limits.line_bytes, &lines).await {
+                    return;
+                }
+            }
+            (skipping, rest) = (false, &rest[end + 1..]);
+            buffer.clear();
+        }
+        if !skipping {
+            buffer.extend_from_slice(rest);
+            if buffer.len() > limits.line_bytes {
+                if !hand_on(&buffer, limits.line_bytes, &lines).await {
+                    return;
+                }
+                skipping = true;
+                buffer.clear();
+            }
+        }
+    }
+    if !skipping {
+        hand_on(&buffer, limits.line_bytes, &lines).await;
+    }
+}
+
+/// Whether anybody still takes lines.
+async fn hand_on(bytes: &[u8], most: usize, lines: &Sender<Incoming>) -> bool {
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return true;
+    }
+    lines.send(row(bytes, most)).await.is_ok()
+}
+
+fn row(bytes: &[u8], most: usize) -> Incoming {
+    let bad = |message: String| Incoming::Bad(ApiError::unreadable(message));
+    if bytes.len() > most {
+        return bad(format!("a line may have {most} bytes"));
+    }
+    let mut members: Map<String, Value> = match serde_json::from_slice(bytes) {
+        Ok(members) => members,
+        Err(error) => return bad(format!("this is no JSON object: {error}")),
+    };
+    let text = match members.remove("text") {
+        Some(Value::String(text)) => text,
+        Some(_) => return bad("text: a string is wanted".into()),
+        None => return bad("the row has no text".into()),
+    };
+    let name = members.remove("id");
+    let input = (!members.is_empty()).then_some(members);
+    Incoming::Line(LogLine { text, input, ..LogLine::default() }, name)
+}
+
+/// Writes a body to a temporary file, since archives and event logs are read from their end.
+pub async fn spool(limits: &Limits, name: Option<&str>, body: Body) -> Result<NamedTempFile, ApiError> {
+    let full = |error: std::io::Error| ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "storage", format!("the file could not be kept: {error}"));
+    // The reader looks at the name's ending too.
+    let ending = name.and_then(|name| name.rsplit_once('.')).map_or("", |(_, ending)| ending);
+    let ending: String = ending.chars().filter(char::is_ascii_alphanumeric).take(16).collect();
+    let mut file = tempfile::Builder::new().suffix(&format!(".{ending}")).tempfile().map_err(full)?;
+    let mut pieces = body.into_data_stream();
+    let mut read = 0u64;
+    while let Some(piece) = next(limits, &mut pieces).await? {
+        read += piece.len() as u64;
+        if read > limits.file_bytes {
+            return Err(ApiError::too_large(format!("a file may have {} bytes", limits.file_bytes)));
+        }
+        file.write_all(&piece).map_err(full)?;
+    }
+    file.flush().map_err(full)?;
+    Ok(file)
+}
+
+/// Reads a file's lines and hands them on, under the name that its sender gave it.
+pub fn read_file(file: &NamedTempFile, name: Option<&str>, format: Option<Format>, field: Option<String>, lines: &Sender<Incoming>) {
+    let own = file.path().display().to_string();
+    let name = name.unwrap_or("upload");
+    let options = ReadOptions { format, field, ..ReadOptions::default() };
+    for line in Inputs::new(vec![InputPath::from(file.path().to_owned())], options) {
+        let incoming = match line {
+            Ok(mut line) => {
+                line.source.file = line.source.file.map(|path| Arc::from(path.replace(&own, name)));
+                Incoming::Line(line, None)
+            }
+            Err(error) => Incoming::Bad(ApiError::invalid("unreadable", error.to_string().replace(&own, name))),
+        };
+        if lines.blocking_send(incoming).is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! What each route answers, to good requests and to bad ones.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use serde_json::{Value, json};
+use std::io::Write;
+use std::sync::atomic::Ordering;
+use support::{read, start, start_with};
+
+#[test]
+fn one_line_is_answered_as_the_specification_says() {
+    let server = start();
+    let answer = server.post("/api", r#"{"text": "netstat 900"}"#);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let value = answer.json();
+    assert_eq!(value.as_object().unwrap().keys().collect::<Vec<_>>(), ["label", "score", "technique", "top"]);
+    assert_eq!((&value["label"], &value["score"], &value["technique"]["id"]), (&json!("T1049"), &json!(0.675), &json!("T1049")));
+    assert_eq!(server.post("/api", r#"{"text": "dir"}"#).json()["technique"], Value::Null);
+}
+
+#[test]
+fn many_lines_come_back_in_order_with_their_ids() {
+    let server = start();
+    let texts: Vec<String> = (0..3000).map(|number| format!("line {}", number % 1000)).collect();
+    let ids: Vec<Value> = (0..3000).map(|number| json!({"row": number})).collect();
+    let answer = server.post("/api/v1/classify", &json!({"texts": texts, "ids": ids, "top": 2, "scores": true, "threshold": 0.8}).to_string());
+    let rows = answer.rows();
+    assert_eq!((answer.status, rows.len()), (200, 3000));
+    for (number, row) in rows.iter().enumerate() {
+        assert_eq!((&row["line"], &row["id"]["row"], row["text"].as_str().unwrap()), (&json!(number + 1), &json!(number), texts[number].as_str()));
+        assert_eq!(row["abstained"], json!((501..800).contains(&(number % 1000))), "{row}");
+    }
+    assert_eq!((rows[900]["top"].as_array().unwrap().len(), rows[900]["scores"].as_object().unwrap().len()), (2, 3));
+    assert_eq!(rows[0]["model"], json!({"name": "fake", "version": "fake"}));
+}
+
+#[test]
+fn rows_are_answered_as_they_come_and_bad_ones_in_their_place() {
+    let server = start();
+    let rows = "{\"text\":\"900\",\"id\":7,\"ticket\":3}\n\nnonsense\n{\"text\":5}\n{}\n{\"text\":\"x\"}\n{\"text\":\"800\"}";
+    let answer = server.rows("/api/v1/classify?top=3&labels=T1049&explain=true", rows).rows();
+    assert_eq!(answer.len(), 6);
+    assert_eq!((&answer[0]["id"], &answer[0]["input"]), (&json!(7), &json!({"ticket": 3})));
+    assert_eq!(answer[0]["top"].as_array().unwrap().len(), 2);
+    assert_eq!(answer[0]["evidence"][0], json!({"start": 0, "end": 3, "weight": 1.0}));
+    for bad in &answer[1..5] {
+        assert!(bad["error"].is_string() && bad["error_type"] == "unreadable_line", "{bad}");
+    }
+    assert_eq!((&answer[5]["text"], &answer[5]["line"]), (&json!("800"), &json!(6)));
+}
+
+#[test]
+fn a_defect_in_a_model_is_said_and_survived() {
+    let server = start();
+    for _ in 0..5 {
+        let answer = server.post("/api", r#"{"text": "panic"}"#);
+        assert_eq!((answer.status, &answer.json()["error_type"]), (500, &json!("internal")));
+    }
+    assert_eq!(server.post("/api", r#"{"text": "900"}"#).status, 200);
+}
+
+#[test]
+fn a_stream_is_answered_before_it_ends() {
+    let server = start();
+    let mut stream = server.connect();
+    write!(
+        stream,
+        "POST /api/v1/classify HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nTransfer-Encoding: chunked\r\nContent-Type: application/x-ndjson\r\n\r\n",
+        server.address
+    )
+    .unwrap();
+    let mut chunk = |text: &str| write!(stream, "{:x}\r\n{text}\r\n", text.len()).unwrap();
+    chunk("{\"text\":\"1");
+    chunk("00\"}\n");
+    let mut seen = String::new();
+    let mut reader = stream.try_clone().unwrap();
+    while !seen.contains("\"line\":1") {
+        let mut bytes = [0; 4096];
+        let length = std::io::Read::read(&mut reader, &mut bytes).unwrap();
+        assert!(length > 0, "the answer must come before the request ends: {seen}");
+        seen.push_str(&String::from_utf8_lossy(&bytes[..length]));
+    }
+    write!(stream, "0\r\n\r\n").unwrap();
+    assert!(!read(stream).head.contains("500"));
+}
+
+#[test]
+fn files_are_read_in_their_formats() {
+    let server = start();
+    let csv = server.send("POST", "/api/v1/files?name=log%20one.csv&field=command", &[], b"time,command\n1,netstat 900\n2,dir\n");
+    let rows = csv.rows();
+    assert_eq!((csv.status, rows.len()), (200, 2), "{}", csv.body);
+    assert_eq!((&rows[0]["text"], &rows[0]["source"]["file"]), (&json!("netstat 900"), &json!("log one.csv")));
+    let text = server.send("POST", "/api/v1/files?from=text", &[], b"900\n\xff\xfe broken\n").rows();
+    assert_eq!(text.len(), 2);
+    assert_eq!(server.send("POST", "/api/v1/files?from=docx", &[], b"x").status, 422);
+    assert!(server.send("POST", "/api/v1/files", &[], b"").rows().is_empty());
+    let cut = server.send("POST", "/api/v1/files?name=a.evtx", &[], b"ElfFile\0\x01\x02").rows();
+    assert!(cut.iter().any(|row| row["error"].as_str().is_some_and(|error| error.contains("a.evtx"))), "{cut:?}");
+}
+
+#[test]
+fn equal_lines_are_remembered_and_loading_again_forgets_them() {
+    let server = start();
+    for _ in 0..5 {
+        server.post("/api", r#"{"text": "same 700"}"#);
+    }
+    assert_eq!(server.passes.load(Ordering::Relaxed), 1);
+    let answer = server.post("/api/v1/models/fake/reload", "");
+    assert_eq!((answer.status, &answer.json()["version"]), (200, &json!("fake (load 2)")));
+    server.post("/api", r#"{"text": "same 700"}"#);
+    assert_eq!(server.passes.load(Ordering::Relaxed), 2);
+    *server.loadable.lock().unwrap() = false;
+    let failed = server.post("/api/v1/models/fake/reload", "");
+    assert!(failed.status == 422 && failed.body.contains("the folder is gone"), "{}", failed.body);
+    assert_eq!(server.post("/api", r#"{"text": "still 700"}"#).status, 200);
+}
+
+#[test]
+fn every_refusal_is_json_with_its_status() {
+    let limits = attackline_server::Limits { body_bytes: 200, file_bytes: 400, ..Default::default() };
+    let server = start_with(limits, Default::default(), None);
+    let long = format!("{{\"text\": \"{}\"}}", "a".repeat(300));
+    for (path, body, status) in [
+        ("/api", "{", 400),
+        ("/api", "", 400),
+        ("/api", "{}", 422),
+        ("/api", r#"{"text": 5}"#, 422),
+        ("/api", r#"{"text": "x"}"#, 422),
+        ("/api", r#"{"text": "a", "other": 1}"#, 422),
+        ("/api", long.as_str(), 413),
+        ("/api/v1/classify", r#"{"texts": ["a"], "labels": ["T9999"]}"#, 422),
+        ("/api/v1/classify", r#"{"texts": ["a"], "top": 0}"#, 422),
+        ("/api/v1/classify", r#"{"texts": ["a"], "threshold": 7}"#, 422),
+        ("/api/v1/classify", r#"{"texts": ["a"], "model": "other"}"#, 422),
+        ("/api/v1/classify", r#"{"texts": ["a"], "ids": []}"#, 422),
+        ("/api/v1/models/other/reload", "", 422),
+        ("/api/v1/feedback", "{}", 404),
+        ("/nothing", "", 405),
+    ] {
+        let answer = server.post(path, body);
+        assert_eq!(answer.status, status, "{path} {body}: {}", answer.body);
+        assert!(answer.json()["error"].is_string() && answer.json()["error_type"].is_string());
+        assert!(answer.head.contains("content-security-policy: default-src 'none'") && answer.head.contains("nosniff"), "{}", answer.head);
+    }
+    assert_eq!(server.send("POST", "/api", &["Content-Type: text/plain"], b"x").status, 415);
+    assert_eq!(server.send("POST", "/api/v1/files", &[], &[b'a'; 500]).status, 413);
+    assert_eq!(server.rows("/api/v1/classify?top=many", "").status, 422);
+    let rows = server.rows("/api/v1/classify", &"{\"text\":\"100\"}\n".repeat(100)).rows();
+    assert_eq!(rows.last().unwrap()["error_type"], "too_large");
+    for path in ["/api/v1/techniques/T0", "/nothing", "/../Cargo.toml"] {
+        assert_eq!(server.get(path).status, 404, "{path}");
+    }
+}
+
+#[test]
+fn the_server_describes_itself() {
+    let server = start();
+    assert_eq!((server.get("/healthz").body.as_str(), server.get("/readyz").status), ("ok\n", 200));
+    let page = server.get("/");
+    assert!(page.status == 200 && page.head.contains("text/html") && page.body.contains("attackline"));
+    let tag = page.head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap().to_owned();
+    assert_eq!(server.send("GET", "/", &[&format!("If-None-Match: {tag}")], b"").status, 304);
+    assert!(server.get("/app.js").head.contains("text/javascript"));
+    let paths = server.get("/openapi.json").json()["paths"].as_object().unwrap().clone();
+    assert!(server.get("/docs").body.contains("/api/v1/classify"));
+    for (path, methods) in &paths {
+        for method in methods.as_object().unwrap().keys() {
+            let answer = server.send(&method.to_uppercase(), &path.replace("{name}", "other").replace("{id}", "0"), &[], b"");
+            assert_ne!(answer.status, 405, "{method} {path} is described, so it must be there");
+        }
+    }
+    let technique = server.get("/api/v1/techniques/T1003").json();
+    assert!(technique["sub_techniques"].as_array().unwrap().contains(&json!("T1003.002")));
+    let all = server.get("/api/v1/techniques").json();
+    assert!(all["tactics"].as_array().unwrap().len() == 14 && all["techniques"].as_array().unwrap().len() > 600);
+    let models = server.get("/api/v1/models").json();
+    assert_eq!((&models["feedback"], &models["models"][0]["default"]), (&json!(false), &json!(true)));
+}
+
+#[test]
+fn metrics_and_logs_count_but_never_quote() {
+    let server = start();
+    server.post("/api/v1/classify", r#"{"texts": ["a secret 900", "a secret 100", "a secret 900"]}"#);
+    let metrics = server.get("/metrics").body;
+    for part in
+        ["attackline_lines_total 3", "attackline_findings_total{label=\"T1049\",abstained=\"false\"} 2", "attackline_model_info{name=\"fake\""]
+    {
+        assert!(metrics.contains(part), "{part} in {metrics}");
+    }
+    let logged = server.logged.lock().unwrap().join("\n");
+    assert!(logged.contains("\"route\":\"/api/v1/classify\"") && !logged.contains("secret") && !metrics.contains("secret"), "{logged}");
+}

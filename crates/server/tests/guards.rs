@@ -1,0 +1,170 @@
+//! Who is let in, and what happens when clients or disks behave badly.
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use attackline_server::{Limits, Tokens, token_entry};
+use serde_json::json;
+use std::io::{Read, Write};
+use std::time::Duration;
+use support::{read, start, start_with};
+
+#[test]
+fn every_route_wants_its_role() {
+    let file = ["read", "classify", "admin"].map(|role| token_entry(role, &format!("{role}-token")).unwrap()).join("\n");
+    let folder = tempfile::tempdir().unwrap();
+    let server = start_with(Limits::default(), Tokens::parse(&file).unwrap(), Some(&folder.path().join("marks.db")));
+    // Statuses without a token, with a wrong one, and with those of the three roles.
+    for (method, path, body, wanted) in [
+        ("GET", "/healthz", "", [200; 5]),
+        ("GET", "/", "", [200; 5]),
+        ("GET", "/openapi.json", "", [200; 5]),
+        ("GET", "/metrics", "", [401, 401, 200, 200, 200]),
+        ("GET", "/api/v1/models", "", [401, 401, 200, 200, 200]),
+        ("GET", "/api/v1/techniques", "", [401, 401, 200, 200, 200]),
+        ("GET", "/api/v1/techniques/T1049", "", [401, 401, 200, 200, 200]),
+        ("GET", "/api/v1/feedback/summary", "", [401, 401, 200, 200, 200]),
+        ("GET", "/api/v1/feedback", "", [401, 401, 403, 200, 200]),
+        ("POST", "/api", r#"{"text":"1"}"#, [401, 401, 403, 200, 200]),
+        ("POST", "/api/v1/classify", r#"{"texts":["1"]}"#, [401, 401, 403, 200, 200]),
+        ("POST", "/api/v1/files", "1", [401, 401, 403, 200, 200]),
+        ("POST", "/api/v1/models/fake/reload", "", [401, 401, 403, 403, 200]),
+        ("DELETE", "/api/v1/feedback/1", "", [401, 401, 403, 404, 404]),
+    ] {
+        let tokens = [None, Some("other"), Some("read-token"), Some("classify-token"), Some("admin-token")];
+        for (token, status) in tokens.into_iter().zip(wanted) {
+            let header = token.map(|token| format!("Authorization: Bearer {token}"));
+            let headers: Vec<&str> = header.as_deref().into_iter().chain(["Content-Type: application/json"]).collect();
+            assert_eq!(server.send(method, path, &headers, body.as_bytes()).status, status, "{method} {path} with {token:?}");
+        }
+    }
+}
+
+#[test]
+fn pages_of_other_sites_are_not_answered() {
+    let server = start();
+    let headers = ["Content-Type: application/json", "Origin: https://example.org"];
+    assert_eq!(server.send("POST", "/api", &headers, br#"{"text":"1"}"#).status, 403);
+    let own = format!("Origin: http://{}", server.address);
+    assert_eq!(server.send("POST", "/api", &["Content-Type: application/json", &own], br#"{"text":"1"}"#).status, 200);
+}
+
+#[test]
+fn marks_are_kept_and_come_out_as_training_rows() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("marks.db");
+    {
+        let server = start_with(Limits::default(), Tokens::default(), Some(&path));
+        let mark = |verdict: &str, correct: Option<&str>| {
+            let mut mark = json!({"text": "netstat \u{202e}=1+1", "label": "T1049", "score": 0.9, "verdict": verdict});
+            correct.into_iter().for_each(|label| mark["correct_label"] = label.into());
+            server.post("/api/v1/feedback", &mark.to_string())
+        };
+        for (number, (verdict, correct)) in [("right", None), ("wrong", Some("T1016")), ("wrong", None), ("benign", None)].into_iter().enumerate() {
+            let answer = mark(verdict, correct);
+            assert_eq!((answer.status, answer.json()["id"].as_u64()), (201, Some(number as u64 + 1)), "{}", answer.body);
+        }
+        assert_eq!(mark("maybe", None).status, 422);
+        assert_eq!(mark("wrong", Some("T0")).status, 422);
+        let summary = server.get("/api/v1/feedback/summary").json();
+        assert_eq!(summary["techniques"][0], json!({"label": "T1049", "right": 1, "wrong": 2, "benign": 1, "false_positive_rate": 0.25}));
+        assert_eq!(server.send("DELETE", "/api/v1/feedback/1", &[], b"").status, 204);
+        assert_eq!(server.send("DELETE", "/api/v1/feedback/1", &[], b"").status, 404);
+    }
+    let server = start_with(Limits::default(), Tokens::default(), Some(&path));
+    let rows = server.get("/api/v1/feedback").rows();
+    assert_eq!(rows.iter().map(|row| row["label"].as_str().unwrap()).collect::<Vec<_>>(), ["T1016", "Benign"], "after a restart");
+}
+
+#[test]
+fn a_full_queue_refuses_and_says_when_to_come_again() {
+    let server = start_with(Limits { waiting_lines: 150, ..Limits::default() }, Tokens::default(), None);
+    let texts: Vec<String> = (0..100).map(|number| format!("slowish {number}")).collect();
+    let slow = json!({"texts": texts}).to_string();
+    let busy = std::thread::scope(|scope| {
+        let under_way: Vec<_> = (0..3).map(|_| scope.spawn(|| server.post("/api/v1/classify", &slow))).collect();
+        let refused = (0..200).map(|_| server.post("/api", r#"{"text":"1"}"#)).find(|answer| answer.status == 503);
+        let finished = under_way.into_iter().map(|request| request.join().unwrap()).filter(|answer| answer.status == 200).count();
+        assert!(finished > 0);
+        refused
+    });
+    let busy = busy.expect("one of many requests comes while the queue is full");
+    assert!(busy.head.contains("retry-after: 1") && busy.json()["error_type"] == "busy", "{}", busy.head);
+}
+
+#[test]
+fn a_small_request_does_not_wait_for_a_large_one() {
+    let server = start();
+    let large: Vec<String> = (0..4000).map(|number| if number % 4 == 0 { format!("slowish {number}") } else { format!("{number}") }).collect();
+    let mut stream = server.connect();
+    let body = json!({"texts": large}).to_string();
+    write!(stream, "POST /api/v1/classify HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+        .unwrap();
+    // The large one takes minutes; the small one is answered meanwhile, and the server stops without waiting for who went away.
+    assert_eq!(server.post("/api", r#"{"text":"1"}"#).status, 200);
+    drop(stream);
+}
+
+#[test]
+fn slow_and_lying_clients_cost_nothing_but_their_connection() {
+    let server = start_with(Limits { pause: Duration::from_millis(300), ..Limits::default() }, Tokens::default(), None);
+    let head = "POST /api HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n";
+    for (request, statuses) in [
+        (format!("{head}Content-Length: 1000\r\n\r\n{{\"text\""), &[408][..]),
+        ("POST /api HT".to_owned(), &[0, 408]),
+        ("\0\u{1}\u{2}garbage\r\n\r\n".to_owned(), &[0, 400]),
+        (format!("{head}Content-Length: -5\r\n\r\n"), &[400]),
+        (format!("{head}Transfer-Encoding: chunked\r\n\r\nzz\r\n"), &[400]),
+    ] {
+        let mut stream = server.connect();
+        stream.write_all(request.as_bytes()).unwrap();
+        let answer = read(stream);
+        assert!(statuses.contains(&answer.status), "{request:?}: {} {}", answer.status, answer.body);
+    }
+    for _ in 0..50 {
+        drop(server.connect());
+    }
+    assert_eq!(server.post("/api", r#"{"text":"1"}"#).status, 200);
+}
+
+#[test]
+fn who_does_not_read_holds_up_nobody_else() {
+    let server = start();
+    let mut idle = server.connect();
+    let text = format!("{{\"text\":\"{} 1\"}}\n", "a".repeat(2000));
+    write!(idle, "POST /api/v1/classify HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+    idle.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
+    // Never reading the answers, until the server takes nothing more.
+    let mut sent = 0usize;
+    while sent < 64 << 20 && write!(idle, "{:x}\r\n{text}\r\n", text.len()).is_ok() {
+        sent += text.len();
+    }
+    assert!(sent < 64 << 20, "the server must stop reading what nobody takes the answers to");
+    assert_eq!(server.post("/api", r#"{"text":"1"}"#).status, 200);
+}
+
+#[test]
+fn stopping_finishes_what_is_under_way() {
+    let server = start();
+    std::thread::scope(|scope| {
+        let under_way = scope.spawn(|| server.post("/api/v1/classify", &json!({"texts": ["slow", "slow 1", "slow"]}).to_string()));
+        std::thread::sleep(Duration::from_millis(100));
+        server.server.stop();
+        let answer = under_way.join().unwrap();
+        assert_eq!((answer.status, answer.rows().len()), (200, 3));
+    });
+    std::thread::sleep(Duration::from_millis(100));
+    let refused = std::net::TcpStream::connect(server.address).map(|mut stream| {
+        let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
+        let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+        stream.read(&mut [0; 16]).unwrap_or(0)
+    });
+    assert!(matches!(refused, Err(_) | Ok(0)), "nothing new is taken");
+}
+
+#[test]
+fn a_client_has_its_rate() {
+    let server = start_with(Limits { requests_per_second: Some(3), ..Limits::default() }, Tokens::default(), None);
+    let statuses: Vec<u16> = (0..6).map(|_| server.post("/api", r#"{"text":"1"}"#).status).collect();
+    assert!(statuses.contains(&200) && statuses.contains(&429), "{statuses:?}");
+}
