@@ -39,14 +39,18 @@ pub struct Answered {
     attack_scores: Vec<f32>,
 }
 
+/// How far the sum of probabilities may be from one.
+const SUM_TOLERANCE: f32 = 1e-3;
+
 /// The technique that a sub-technique belongs to: `T1003` of `T1003.002` and of `T1003`.
 pub fn parent_technique(label: &str) -> &str {
     label.split_once('.').map_or(label, |(parent, _)| parent)
 }
 
 impl Answered {
-    /// `truths` holds each row's labels, the most important first; `scores` a probability for each of `labels`, row after row. An attack
-    /// label whose probability is below `threshold` is predicted to be `benign` (where there is such a label); the first of equals wins.
+    /// `truths` holds each row's labels, the most important first; `scores` a probability for each of `labels`, row after row. A row is
+    /// predicted to be its most probable attack label where the probability of an attack reaches `threshold`, else `benign` (where there is
+    /// such a label); the first of equals wins.
     pub fn new(labels: &[String], benign: Option<usize>, truths: &[Vec<String>], scores: Vec<f32>, threshold: f32) -> Result<Self, AnswerError> {
         let (rows, width) = (truths.len(), labels.len());
         if width == 0 || scores.len() != rows * width {
@@ -82,10 +86,15 @@ impl Answered {
         if scores.iter().any(|score| !score.is_finite()) {
             return Err(AnswerError::NotFinite(row));
         }
-        let best = scores.iter().enumerate().fold((0, f32::MIN), |best, (label, &score)| if score > best.1 { (label, score) } else { best });
-        let attack = scores.iter().enumerate().filter(|(label, _)| Some(*label) != self.benign).fold(0.0f32, |most, (_, &score)| most.max(score));
-        self.best.push(best.0);
-        self.predicted.push(self.benign.filter(|_| best.1 < threshold).unwrap_or(best.0));
+        let greatest = |best: (usize, f32), (label, &score): (usize, &f32)| if score > best.1 { (label, score) } else { best };
+        let surest = scores.iter().enumerate().filter(|(label, _)| Some(*label) != self.benign).fold((0, f32::MIN), greatest);
+        // Labels that exclude each other share what Benign leaves; of others the surest one decides.
+        let exclusive = (scores.iter().sum::<f32>() - 1.0).abs() < SUM_TOLERANCE;
+        let benign = self.benign.map(|benign| scores[benign]);
+        let attack = benign.filter(|_| exclusive).map_or(surest.1.max(0.0), |benign| 1.0 - benign);
+        let unless_benign = |attack: bool| self.benign.filter(|_| !attack).unwrap_or(surest.0);
+        self.best.push(unless_benign(benign.is_none_or(|benign| attack > benign)));
+        self.predicted.push(unless_benign(attack >= threshold));
         self.attack_scores.push(attack);
         Ok(())
     }
@@ -140,12 +149,13 @@ impl Answered {
         self.accepts(row, label) || self.families[row].iter().any(|family| family == parent_technique(&self.labels[label]))
     }
 
-    /// The most probable label of a row, whatever the threshold.
+    /// What a row most probably is, whatever the threshold: its most probable attack label where an attack is more probable than not, else
+    /// benign.
     pub fn best(&self, row: usize) -> usize {
         self.best[row]
     }
 
-    /// The probability of the most probable label.
+    /// The probability of [`best`](Self::best).
     pub fn confidence(&self, row: usize) -> f32 {
         self.scores(row)[self.best[row]]
     }
@@ -160,7 +170,8 @@ impl Answered {
         (0..self.len()).map(|row| if self.accepts(row, self.predicted[row]) { self.predicted[row] } else { self.first[row] }).collect()
     }
 
-    /// The greatest probability of an attack label, by row: what attack is told from benign by.
+    /// The probability that it is an attack, by row: what benign leaves, or that of the surest attack label where labels don't exclude each
+    /// other.
     pub fn attack_scores(&self) -> &[f32] {
         &self.attack_scores
     }
@@ -173,7 +184,7 @@ impl Answered {
 
     /// Whether each row's scores sum to one, so that they are probabilities of labels that exclude each other.
     pub fn is_distribution(&self) -> bool {
-        (0..self.len()).all(|row| (self.scores(row).iter().sum::<f32>() - 1.0).abs() < 1e-3)
+        (0..self.len()).all(|row| (self.scores(row).iter().sum::<f32>() - 1.0).abs() < SUM_TOLERANCE)
     }
 }
 
@@ -191,11 +202,11 @@ mod tests {
         let labels = names(&["Benign", "T1003.001", "T1003.002", "T1049"]);
         let truths = [names(&["T1003.003", "T1003.002"]), names(&["Benign"]), names(&["T1049", "T1003.002"])];
         let scores = vec![0.1, 0.6, 0.2, 0.1, 0.3, 0.4, 0.2, 0.1, 0.0, 0.1, 0.8, 0.1];
-        let answered = Answered::new(&labels, Some(0), &truths, scores, 0.5).unwrap();
+        let answered = Answered::new(&labels, Some(0), &truths, scores, 0.75).unwrap();
         assert_eq!((answered.predicted(), answered.counted()), (&[1, 0, 2][..], vec![2, 0, 2]));
         assert!(!answered.accepts(0, 1) && answered.accepts_parent(0, 1) && answered.accepts(0, 2) && !answered.accepts_parent(1, 1));
-        assert_eq!((answered.best(1), answered.confidence(1), answered.attack_scores()[1]), (1, 0.4, 0.4));
-        assert_eq!(answered.split_scores(), (vec![0.6, 0.8], vec![0.4]));
+        assert_eq!((answered.best(1), answered.confidence(1), answered.attack_scores()[1]), (1, 0.4, 0.7));
+        assert_eq!(answered.split_scores(), (vec![0.9, 1.0], vec![0.7]));
         assert!(answered.is_distribution());
     }
 

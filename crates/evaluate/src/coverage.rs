@@ -72,7 +72,7 @@ mod tests {
         let labels: Vec<String> = ["Benign", "T1049"].map(String::from).to_vec();
         let truths: Vec<Vec<String>> = ["T1049", "Benign", "T1049", "Benign"].map(|name| vec![name.to_owned()]).to_vec();
         let scores = vec![0.05, 0.95, 0.75, 0.25, 0.55, 0.45, 0.45, 0.55];
-        let coverage = Coverage::new(&Answered::new(&labels, Some(0), &truths, scores, 0.0).unwrap());
+        let coverage = Coverage::new(&Answered::new(&labels, Some(0), &truths, scores, 0.5).unwrap());
         let at = |confidence: f32| *coverage.table.iter().find(|point| point.confidence == confidence).unwrap();
         assert_eq!((at(0.0).coverage, at(0.0).accuracy, at(0.0).attack_precision), (1.0, Rate::new(2, 4), Rate::new(1, 2)));
         assert_eq!((at(0.7).coverage, at(0.7).accuracy, at(0.7).attack_precision), (0.5, Rate::new(2, 2), Rate::new(1, 1)));

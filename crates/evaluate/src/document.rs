@@ -85,6 +85,22 @@ pub struct Robustness {
     pub obfuscations: Vec<ObfuscationFigures>,
 }
 
+/// Whether the evidence that a model gives is what it decides by (deletion tests, after DeYoung et al. 2020): shares of the lines that it
+/// called an attack and marked evidence in.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Faithfulness {
+    /// The model.
+    pub model: String,
+    /// Lines whose answer is another without the marked parts.
+    pub changed_without_evidence: Rate,
+    /// Lines whose answer is another without about as many letters drawn at random from the rest of the words.
+    pub changed_without_others: Rate,
+    /// Lines whose answer is the same where nothing but the marked parts is left.
+    pub same_with_evidence_alone: Rate,
+    /// The marked parts' share of all letters.
+    pub marked_share: f64,
+}
+
 /// All that is reported.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Document {
@@ -94,6 +110,8 @@ pub struct Document {
     pub comparisons: Vec<NamedComparison>,
     /// Each model under obfuscations.
     pub robustness: Vec<Robustness>,
+    /// Each model's evidence.
+    pub evidence: Vec<Faithfulness>,
     /// New lines beside training lines.
     pub drift: Option<Drift>,
 }

@@ -58,7 +58,7 @@ mod tests {
         let labels: Vec<String> = ["Benign", "T1", "T2"].map(String::from).to_vec();
         let truths: Vec<Vec<String>> = ["Benign", "T1", "T1", "T1", "Benign", "T2"].map(|name| vec![name.to_owned()]).to_vec();
         let scores = vec![0.2, 0.7, 0.1, 0.6, 0.3, 0.1, 0.9, 0.1, 0.0, 0.1, 0.1, 0.8, 0.1, 0.9, 0.0, 0.0, 0.1, 0.9];
-        let answered = Answered::new(&labels, Some(0), &truths, scores, 0.0).unwrap();
+        let answered = Answered::new(&labels, Some(0), &truths, scores, 0.5).unwrap();
         let rows = |most| worst_errors(&answered, most).iter().map(|wrong| (wrong.row, wrong.mistake)).collect::<Vec<_>>();
         use Mistake::*;
         assert_eq!(rows(9), [(4, FalseAlarm), (0, FalseAlarm), (2, Missed), (1, Missed), (3, Confused)]);

@@ -77,7 +77,7 @@ mod tests {
         assert_eq!([0, 40, 41, 320, 321].map(length_group), ["up to 40", "up to 40", "41–80", "161–320", "over 320"]);
         let labels: Vec<String> = ["Benign", "T1049"].map(String::from).to_vec();
         let truths: Vec<Vec<String>> = ["T1049", "Benign", "T1049", "Benign"].map(|name| vec![name.to_owned()]).to_vec();
-        let answered = Answered::new(&labels, Some(0), &truths, vec![0.1, 0.9, 0.2, 0.8, 0.9, 0.1, 0.9, 0.1], 0.0).unwrap();
+        let answered = Answered::new(&labels, Some(0), &truths, vec![0.1, 0.9, 0.2, 0.8, 0.9, 0.1, 0.9, 0.1], 0.5).unwrap();
         let groups =
             by_group(&answered, |row| vec![("length", length_group([400, 90, 20, 20][row])), ("hard", if row == 1 { "true" } else { "" }.into())]);
         let shown: Vec<(&str, &str, Rate, Rate)> =

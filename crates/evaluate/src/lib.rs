@@ -31,7 +31,7 @@ pub use bootstrap::{Bootstrap, Estimate};
 pub use calibration::{CALIBRATION_BINS, Calibration, ReliabilityBin};
 pub use coverage::{CONFIDENCES, Coverage, CoveragePoint};
 pub use curve::{Curve, CurvePoint};
-pub use document::{Document, ModelFigures, NamedComparison, ObfuscationFigures, Robustness, ShownError};
+pub use document::{Document, Faithfulness, ModelFigures, NamedComparison, ObfuscationFigures, Robustness, ShownError};
 pub use drift::{Drift, Observed, Stability, StabilityBin, UnlikeLine, Verdict, Vocabulary, WordDrift, population_stability};
 pub use errors::{Mistake, WrongAnswer, worst_errors};
 pub use evaluation::{Evaluation, EvaluationOptions, FALSE_POSITIVE_RATES};

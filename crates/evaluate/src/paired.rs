@@ -87,7 +87,7 @@ mod tests {
         let truths: Vec<Vec<String>> = (0..200).map(|row| vec![labels[row % 2].clone()]).collect();
         let of = |wrong: usize| {
             let scores = (0..200).flat_map(|row| if (row % 2 == 0) == (row >= wrong) { [0.9, 0.1] } else { [0.1, 0.9] }).collect();
-            Answered::new(&labels, Some(0), &truths, scores, 0.0).unwrap()
+            Answered::new(&labels, Some(0), &truths, scores, 0.5).unwrap()
         };
         let same = Comparison::new(&of(50), &of(50), 100, 1);
         assert_eq!((same.mcnemar, same.second_better), (McNemar { only_first: 0, only_second: 0, p_value: 1.0 }, 0.5));

@@ -6,7 +6,7 @@ use serde::Serialize;
 pub struct Ranking {
     /// The most probable label is right.
     pub top_1: Rate,
-    /// One of the three most probable labels is right (scikit-learn's `top_k_accuracy_score`).
+    /// The most probable answer or one of the two most probable other labels is right.
     pub top_3: Rate,
     /// The most probable label is right or belongs to the right parent technique: T1003.001 or T1003 for T1003.002.
     pub parent: Rate,
@@ -23,10 +23,12 @@ impl Ranking {
     pub fn new(answered: &Answered) -> Self {
         let mut rates = [[Rate::default(); 3]; 2];
         for row in 0..answered.len() {
+            let best = answered.best(row);
+            let accepts = |label| answered.accepts(row, label);
             let found = [
-                answered.accepts(row, answered.best(row)),
-                top(answered.scores(row), 3).into_iter().any(|label| answered.accepts(row, label)),
-                answered.accepts_parent(row, answered.best(row)),
+                accepts(best),
+                std::iter::once(best).chain(top(answered.scores(row), 3).into_iter().filter(|&label| label != best).take(2)).any(accepts),
+                answered.accepts_parent(row, best),
             ];
             for group in rates.iter_mut().take(1 + usize::from(answered.is_attack(row))) {
                 group.iter_mut().zip(found).for_each(|(rate, hit)| rate.add(hit));
@@ -63,7 +65,7 @@ mod tests {
         // The second row's label is not answered with, but another of its labels is.
         let truths = [truths[0].clone(), [truths[1].clone(), names(&["T1049"])].concat(), truths[2].clone()];
         let scores = vec![0.0, 0.6, 0.3, 0.1, 0.1, 0.2, 0.6, 0.1, 0.1, 0.2, 0.3, 0.4];
-        let ranking = Ranking::new(&Answered::new(&labels, Some(0), &truths, scores, 0.0).unwrap());
+        let ranking = Ranking::new(&Answered::new(&labels, Some(0), &truths, scores, 0.5).unwrap());
         assert_eq!((ranking.top_1, ranking.top_3, ranking.parent), (Rate::new(0, 3), Rate::new(1, 3), Rate::new(2, 3)));
         assert_eq!((ranking.attack_top_3, ranking.attack_parent), (Rate::new(1, 2), Rate::new(2, 2)));
     }

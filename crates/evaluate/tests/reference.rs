@@ -14,7 +14,7 @@ fn answered(case: &Value) -> Answered {
         case["truth"].as_array().unwrap().iter().map(|label| vec![labels[label.as_u64().unwrap() as usize].clone()]).collect();
     let grains = case["thousandths"].as_array().unwrap().iter().flat_map(|row| row.as_array().unwrap());
     let scores = grains.map(|grain| (grain.as_f64().unwrap() / 1000.0) as f32).collect();
-    Answered::new(&labels, Some(0), &truths, scores, 0.0).unwrap()
+    Answered::new(&labels, Some(0), &truths, scores, 0.5001).unwrap()
 }
 
 fn evaluation(answered: &Answered) -> Evaluation {

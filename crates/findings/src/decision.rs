@@ -30,16 +30,20 @@ pub struct LabelView {
     several: bool,
 }
 
-/// What a line shows.
+/// What a line shows. Whether it is an attack is asked first, of all attack labels together, since of hundreds of techniques several may
+/// share a sure attack; then which one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
-    /// The most probable label, an index of [`LabelView::names`].
+    /// An index of [`LabelView::names`]: the most probable attack label where an attack is more probable than not or is reported, else Benign.
     pub label: usize,
     /// Its probability.
     pub score: f32,
-    /// Whether it names an attack without reaching the threshold.
+    /// The probability that the line is an attack of any kind: what Benign leaves; where labels don't exclude each other, that of the surest
+    /// attack label.
+    pub attack: f32,
+    /// Whether an attack is more probable than not without reaching the threshold.
     pub abstained: bool,
-    /// Whether it names an attack and reaches the threshold.
+    /// Whether the probability of an attack reaches the threshold.
     pub is_attack: bool,
     /// The probabilities, in the order of [`LabelView::names`].
     pub scores: Vec<f32>,
@@ -91,14 +95,19 @@ impl LabelView {
             // Of labels that don't exclude each other, the surest one speaks for those that are folded together.
             scores[place] = if self.several { scores[place].max(probability) } else { scores[place] + probability };
         }
-        let (label, score) = scores.iter().copied().enumerate().fold((0, f32::MIN), |best, next| if next.1 > best.1 { next } else { best });
-        let attack = Some(label) != self.benign;
+        let greatest = |best: (usize, f32), (place, &score): (usize, &f32)| if score > best.1 { (place, score) } else { best };
+        let surest = scores.iter().enumerate().filter(|(place, _)| Some(*place) != self.benign).fold((0, f32::MIN), greatest);
+        let benign = self.benign.map(|place| scores[place]);
+        let attack = benign.filter(|_| !self.several).map_or(surest.1, |benign| 1.0 - benign);
+        let is_attack = attack >= threshold;
+        let likely = benign.is_none_or(|benign| attack > benign);
+        let label = self.benign.filter(|_| !likely && !is_attack).unwrap_or(surest.0);
         let labels = self.several.then(|| {
             let mut labels: Vec<usize> = (0..scores.len()).filter(|&place| Some(place) != self.benign && scores[place] >= threshold).collect();
             labels.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
             labels
         });
-        Decision { label, score, abstained: attack && score < threshold, is_attack: attack && score >= threshold, scores, labels }
+        Decision { label, score: scores[label], attack, abstained: likely && !is_attack, is_attack, scores, labels }
     }
 }
 
@@ -124,11 +133,23 @@ mod tests {
     fn attacks_below_the_threshold_are_abstained_from() {
         let view = LabelView::all(&labels());
         let scores = [0.5, 0.25, 0.125, 0.125];
-        for (threshold, abstained) in [(0.5, false), (0.51, true)] {
+        for (threshold, abstained) in [(0.75, false), (0.76, true)] {
             let decision = view.decide(&scores, threshold);
-            assert_eq!((decision.label, decision.abstained, decision.is_attack), (0, abstained, !abstained), "{threshold}");
+            assert_eq!((decision.label, decision.score, decision.attack), (0, 0.5, 0.75));
+            assert_eq!((decision.abstained, decision.is_attack), (abstained, !abstained), "{threshold}");
         }
         assert_eq!(view.decide(&[0.25; 4], 0.1).label, 0, "the first of equals");
+    }
+
+    #[test]
+    fn techniques_that_share_a_sure_attack_do_not_make_it_benign() {
+        let view = LabelView::all(&labels());
+        let decision = view.decide(&[0.25, 0.375, 0.1875, 0.1875], 0.6);
+        assert_eq!((decision.label, decision.score, decision.is_attack), (0, 0.25, true));
+        let benign = view.decide(&[0.25, 0.625, 0.0625, 0.0625], 0.5);
+        assert_eq!((benign.label, benign.abstained, benign.is_attack), (1, false, false));
+        let low = view.decide(&[0.25, 0.625, 0.0625, 0.0625], 0.3);
+        assert_eq!((low.label, low.abstained, low.is_attack), (0, false, true), "a low threshold reports what is less probable than not");
     }
 
     #[test]

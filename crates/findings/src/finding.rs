@@ -1,4 +1,4 @@
-use crate::{Decision, LabelView};
+use crate::{Decision, Evidence, LabelView};
 use attackline_catalog::technique;
 use attackline_telemetry::{Event, LogLine, Source};
 use serde::{Serialize, Serializer, ser::SerializeMap};
@@ -17,7 +17,10 @@ pub struct Finding {
     /// The label's probability.
     #[serde(serialize_with = "rounded")]
     pub score: f32,
-    /// Whether the label is an attack whose probability does not reach the threshold.
+    /// The probability that the line is an attack, whichever: what the threshold is put to.
+    #[serde(serialize_with = "rounded")]
+    pub attack: f32,
+    /// Whether an attack is more probable than not without reaching the threshold.
     pub abstained: bool,
     /// Whether the line is an attack that reaches it. Not written: it follows from `label` and `abstained`.
     #[serde(skip)]
@@ -28,11 +31,14 @@ pub struct Finding {
     /// All attack labels that reach the threshold, where the model answers with any number of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<Vec<String>>,
-    /// The most probable labels.
+    /// The label that was decided on, then the most probable others.
     pub top: Vec<LabelScore>,
     /// The probability of every label.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scores: Option<ScoreTable>,
+    /// The parts of the text that carry the decision, where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<Vec<Evidence>>,
     /// Whether the line was too long for the model, so that its middle was not read.
     pub truncated: bool,
     /// Where the line stands.
@@ -95,24 +101,40 @@ impl Finding {
     pub fn new(number: u64, line: LogLine, truncated: bool, view: &LabelView, decision: &Decision, top: usize, all_scores: bool) -> Self {
         let entry = |index: usize| LabelScore { label: view.names()[index].clone(), score: decision.scores[index] };
         let mut order: Vec<usize> = (0..decision.scores.len()).collect();
-        order.sort_by(|&a, &b| decision.scores[b].total_cmp(&decision.scores[a]));
+        order.sort_by(|&a, &b| (b == decision.label).cmp(&(a == decision.label)).then(decision.scores[b].total_cmp(&decision.scores[a])));
         let label = view.names()[decision.label].clone();
         Self {
             line: number,
             technique: TechniqueSummary::of(&label),
             label,
             score: decision.score,
+            attack: decision.attack,
             abstained: decision.abstained,
             is_attack: decision.is_attack,
             labels: decision.labels.as_ref().map(|labels| labels.iter().map(|&label| view.names()[label].clone()).collect()),
             top: order.into_iter().take(top).map(entry).collect(),
             scores: all_scores.then(|| ScoreTable((0..decision.scores.len()).map(entry).collect())),
+            evidence: None,
             truncated,
             text: line.text,
             source: line.source,
             event: line.event,
             input: line.input,
         }
+    }
+}
+
+impl Finding {
+    /// The parts of the text that carry the decision, as far as they were asked for; parts side by side are one.
+    pub fn evidence_words(&self) -> Vec<&str> {
+        let mut ranges: Vec<(usize, usize)> = Vec::new();
+        for part in self.evidence.iter().flatten() {
+            match ranges.last_mut() {
+                Some(last) if self.text[last.1..part.start].trim().is_empty() => last.1 = part.end,
+                _ => ranges.push((part.start, part.end)),
+            }
+        }
+        ranges.into_iter().map(|(start, end)| &self.text[start..end]).collect()
     }
 }
 
@@ -150,6 +172,6 @@ pub(crate) fn round(score: f32) -> f64 {
     (f64::from(score) * 1e4).round() / 1e4
 }
 
-fn rounded<S: Serializer>(score: &f32, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn rounded<S: Serializer>(score: &f32, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(round(*score))
 }

@@ -7,9 +7,11 @@
 
 mod decision;
 pub mod escape;
+mod evidence;
 mod finding;
 mod writers;
 
 pub use decision::{Decision, LabelView, ViewError};
+pub use evidence::{Evidence, evidence};
 pub use finding::{Finding, LabelScore, ScoreTable, TechniqueSummary};
 pub use writers::{FindingWriter, OutputFormat, TableOptions, WriterOptions, writer};

@@ -1,7 +1,7 @@
 //! The three formats, on lines that a log could hold.
 #![allow(clippy::unwrap_used)]
 
-use attackline_findings::{Finding, LabelView, OutputFormat, TableOptions, WriterOptions, escape, writer};
+use attackline_findings::{Evidence, Finding, LabelView, OutputFormat, TableOptions, WriterOptions, escape, writer};
 use attackline_model::Labels;
 use attackline_telemetry::{Event, LogLine, Source};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ fn line(text: &str) -> LogLine {
 
 fn finding(line: LogLine, scores: [f32; 3]) -> Finding {
     let view = LabelView::all(&labels());
-    Finding::new(1, line, false, &view, &view.decide(&scores, 0.5), 1, false)
+    Finding::new(1, line, false, &view, &view.decide(&scores, 0.7), 1, false)
 }
 
 fn print(format: OutputFormat, options: WriterOptions, findings: &[Finding]) -> String {
@@ -40,7 +40,7 @@ fn ndjson_is_the_documented_shape() {
     assert_eq!(
         text,
         concat!(
-            r#"{"line":1,"text":"reg save HKLM\\SAM sam.hiv","label":"T1003.002","score":0.998,"abstained":false,"#,
+            r#"{"line":1,"text":"reg save HKLM\\SAM sam.hiv","label":"T1003.002","score":0.998,"attack":0.999,"abstained":false,"#,
             r#""technique":{"id":"T1003.002","name":"OS Credential Dumping: Security Account Manager","tactics":["credential-access"],"#,
             r#""url":"https://attack.mitre.org/techniques/T1003/002/"},"top":[{"label":"T1003.002","score":0.998}],"truncated":false,"#,
             r#""source":{"file":"logs/security.evtx","record":17},"event":{"timestamp":"2024-05-06T07:08:09Z","host":"WS-0142"},"input":{"ticket":7}}"#,
@@ -56,8 +56,8 @@ fn what_is_not_known_is_left_out_and_scores_come_when_asked_for() {
     let finding = Finding::new(3, line("netstat -ano"), true, &view, &decision, 2, true);
     let value: Value = serde_json::from_str(&print(OutputFormat::Ndjson, WriterOptions::default(), &[finding])).unwrap();
     let keys: Vec<&String> = value.as_object().unwrap().keys().collect();
-    assert_eq!(keys, ["line", "text", "label", "score", "abstained", "technique", "top", "scores", "truncated"]);
-    assert_eq!(value["abstained"], true);
+    assert_eq!(keys, ["line", "text", "label", "score", "attack", "abstained", "technique", "top", "scores", "truncated"]);
+    assert_eq!(value["abstained"], false);
     assert_eq!(value["top"], json!([{"label": "T1049", "score": 0.4765}, {"label": "T1003.002", "score": 0.4}]));
     assert_eq!(value["scores"].to_string(), r#"{"Benign":0.1235,"T1003.002":0.4,"T1049":0.4765}"#);
 }
@@ -119,11 +119,24 @@ fn the_table_fits_the_terminal() {
         assert!(widest <= width.max(44), "{width}: {widest}\n{table}");
     }
     insta::assert_snapshot!(print(OutputFormat::Table, WriterOptions { table: TableOptions { width: 140, color: false }, ..WriterOptions::default() }, &findings), @r"
-    SCORE  LABEL                               TIME                  HOST     WHERE             TEXT
-    0.998  T1003.002 Security Account Manager  2024-05-06T07:08:09Z  WS-0142  security.evtx:17  reg save HKLM\SAM sam.hiv
-    0.410  T1049 System Network Connections…?                                                   netstat netstat netstat netstat netstat netstat…
-    0.900  Benign                                                                               dir
+    ATTACK  LABEL                               SCORE  TIME                  HOST     WHERE             TEXT
+    0.999   T1003.002 Security Account Manager  0.998  2024-05-06T07:08:09Z  WS-0142  security.evtx:17  reg save HKLM\SAM sam.hiv
+    0.600   T1049 System Network Connections…?  0.410                                                   netstat netstat netstat netstat netstat…
+    0.100   Benign                              0.900                                                   dir
     ");
+}
+
+#[test]
+fn evidence_stands_under_the_text_and_in_its_column() {
+    let part = |start, end, weight| Evidence { start, end, weight };
+    let evidence = Some(vec![part(0, 3, 0.5), part(4, 8, 0.3), part(18, 26, 0.2)]);
+    let finding = Finding { evidence, ..finding(line("reg save HKLM\\SAM \u{1b}sam.hiv"), [0.001, 0.998, 0.001]) };
+    let table = print(OutputFormat::Table, WriterOptions::default(), &[finding.clone()]);
+    assert!(table.lines().nth(2).is_some_and(|line| line.trim_start() == "because: reg save … \\x1bsam.hiv"), "{table}");
+    let csv = print(OutputFormat::Csv, WriterOptions { evidence: true, ..WriterOptions::default() }, &[finding.clone()]);
+    assert!(csv.contains(",parent,evidence\n") && csv.ends_with(",reg save … \u{1b}sam.hiv\n"), "{csv}");
+    let value: Value = serde_json::from_str(&print(OutputFormat::Ndjson, WriterOptions::default(), &[finding])).unwrap();
+    assert_eq!(value["evidence"][0], json!({"start": 0, "end": 3, "weight": 0.5}));
 }
 
 #[test]

@@ -5,10 +5,10 @@ use crate::diagnostics::{Diagnostics, say};
 use crate::exit::Status;
 use crate::models::ModelArgs;
 use crate::output::{Output, OutputError, Target};
-use crate::pipeline;
+use crate::pipeline::{self, Answer, Each};
 use anyhow::{Context, Result, bail};
-use attackline_findings::{Finding, LabelView, OutputFormat, TableOptions, WriterOptions, writer};
-use attackline_model::Classifier;
+use attackline_findings::{Finding, LabelView, OutputFormat, TableOptions, WriterOptions, evidence, writer};
+use attackline_model::{AnswerCache, Classifier};
 use attackline_telemetry::{Counts, Format, InputPath, Inputs, LogLine, ReadError, ReadOptions};
 use clap::ValueEnum;
 use std::io::IsTerminal;
@@ -28,7 +28,7 @@ Read are plain text, NDJSON, CSV, EVTX (Sysmon 1, Security 4688, PowerShell 4104
 auditd, also inside .gz and .zip; the format is found from the content.
 
 The probability of a label is calibrated: of the lines that get 0.9, about nine in ten are what it says, if your logs are like those
-the model was tuned on. An attack label below the threshold is marked as abstained and is not a finding.";
+the model was tuned on. A line that is more probably an attack than not, but below the threshold, is marked as abstained and is not a finding.";
 
 /// Label lines: benign, or the technique they show.
 #[derive(Debug, clap::Args)]
@@ -56,12 +56,18 @@ pub struct Args {
     /// Give the probability of every label
     #[arg(long)]
     scores: bool,
-    /// Probability from which an attack label is a finding [default: the model's own]
+    /// Mark the parts of each attack line that carry the decision (slower: the model reads such a line again without each part)
+    #[arg(long)]
+    explain: bool,
+    /// Probability of an attack from which a line is a finding [default: the model's own]
     #[arg(long, value_name = "P", value_parser = probability)]
     threshold: Option<f32>,
     /// Threads to classify with [default: one a processor]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+    /// Remember answers to lines that may come again, in so many megabytes; 0 remembers none
+    #[arg(long, value_name = "MB", default_value_t = 64)]
+    cache: u16,
     /// table, ndjson or csv [default: table on a terminal; csv with -o NAME.csv; else ndjson]
     #[arg(long, value_name = "FORMAT")]
     output_format: Option<OutputFormat>,
@@ -107,6 +113,8 @@ struct Settings {
     all: bool,
     top: usize,
     scores: bool,
+    explain: bool,
+    cache_bytes: usize,
     threads: usize,
     summary: bool,
 }
@@ -146,6 +154,8 @@ impl Settings {
             all,
             top: args.top.get(),
             scores: args.scores,
+            explain: args.explain,
+            cache_bytes: usize::from(args.cache) << 20,
             threads: threads(args.threads),
             summary,
         })
@@ -172,6 +182,9 @@ struct Tally {
     lines: u64,
     findings: u64,
     abstained: u64,
+    /// Different lines of a chunk that the cache was asked for, and those that it knew.
+    lookups: u64,
+    hits: u64,
 }
 
 /// Runs the command.
@@ -186,7 +199,12 @@ pub fn run(args: Args) -> Result<Status> {
         !settings.paths.is_empty() && std::io::stderr().is_terminal() && !(settings.target.is_terminal() && settings.format != OutputFormat::Table);
     let diagnostics = Diagnostics::new(progress, args.verbose);
     let start = Instant::now();
-    let (tally, counts) = write_findings(&settings, engine.as_ref(), &view, threshold, &diagnostics, output)?;
+    let explain = |answer: &mut Answer| {
+        let decision = view.decide(&answer.prediction.scores, threshold);
+        answer.evidence = Some(evidence(engine.as_ref(), &view, &answer.line.text, &decision));
+    };
+    let each: &Each = if args.explain { &explain } else { &|_| () };
+    let (tally, counts) = write_findings(&settings, engine.as_ref(), &view, threshold, each, &diagnostics, output)?;
     diagnostics.finish();
     if settings.summary {
         summarise(&settings, &tally, &counts, diagnostics.errors(), start.elapsed().as_secs_f64());
@@ -204,18 +222,20 @@ fn write_findings(
     engine: &dyn Classifier,
     view: &LabelView,
     threshold: f32,
+    each: &Each,
     diagnostics: &Diagnostics,
     mut output: Output,
 ) -> Result<(Tally, Counts)> {
     let name = output.name().to_owned();
     let failed = |error| OutputError::new(&name, error);
     let score_labels = if settings.scores { view.names().to_vec() } else { Vec::new() };
-    let options = WriterOptions { score_labels, top: settings.top > 1, table: settings.table };
+    let options = WriterOptions { score_labels, top: settings.top > 1, evidence: settings.explain, table: settings.table };
     let mut tally = Tally::default();
     let mut writer = writer(settings.format, &mut output, options);
     let texts = settings.texts.len() as u64;
+    let cache = AnswerCache::new(settings.cache_bytes);
     let source = Lines { texts: settings.texts.clone().into_iter(), inputs: Inputs::new(settings.paths.clone(), settings.read.clone()) };
-    let source = pipeline::run(source, engine, settings.threads, diagnostics, |answers| {
+    let source = pipeline::run(source, engine, settings.threads, diagnostics, &cache, each, |answers| {
         let (lines, findings) = (answers.len() as u64, tally.findings);
         for answer in answers {
             tally.lines += 1;
@@ -223,7 +243,9 @@ fn write_findings(
             tally.findings += u64::from(decision.is_attack);
             tally.abstained += u64::from(decision.abstained);
             if settings.all || decision.is_attack || tally.lines <= texts {
+                let evidence = answer.evidence;
                 let finding = Finding::new(tally.lines, answer.line, answer.truncated, view, &decision, settings.top, settings.scores);
+                let finding = Finding { evidence, ..finding };
                 show(settings, diagnostics, || writer.write(&finding)).map_err(failed)?;
             }
         }
@@ -238,6 +260,7 @@ fn write_findings(
     show(settings, diagnostics, || writer.flush()).map_err(failed)?;
     drop(writer);
     output.finish()?;
+    (tally.lookups, tally.hits) = cache.lookups_and_hits();
     Ok((tally, source.inputs.counts()))
 }
 
@@ -277,5 +300,8 @@ fn summarise(settings: &Settings, tally: &Tally, counts: &Counts, errors: u64, s
             "{} files ({} empty), {} other events skipped, {errors} errors, {rate:.0} lines/s",
             counts.files, counts.empty_files, counts.skipped
         ));
+        if tally.hits > 0 {
+            say(format_args!("{} of {} lines' answers were known from before", tally.hits, tally.lookups));
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::escaped;
 use super::tables::{estimate, number, percent, rate, table};
-use crate::{Comparison, Drift, ModelFigures, NamedComparison, Robustness, Stability};
+use crate::{Comparison, Drift, Faithfulness, ModelFigures, NamedComparison, Robustness, Stability};
 
 /// The models in one table.
 pub(super) fn side_by_side(models: &[ModelFigures]) -> String {
@@ -79,6 +79,22 @@ pub(super) fn robustness(robustness: &Robustness) -> String {
     });
     let heading = ["obfuscation", "lines", "answer changed", "attacks found", "top 1 right", "false positives"];
     format!("<section><h2>Obfuscated: {}</h2>{}</section>\n", escaped(&robustness.model), table("", &heading, rows))
+}
+
+/// The models' evidence.
+pub(super) fn evidence(evidence: &[Faithfulness]) -> String {
+    let rows = evidence.iter().map(|figures| {
+        vec![
+            escaped(&figures.model),
+            figures.changed_without_evidence.total.to_string(),
+            format!("{:.1} %", figures.marked_share * 100.0),
+            percent(figures.changed_without_evidence),
+            percent(figures.changed_without_others),
+            percent(figures.same_with_evidence_alone),
+        ]
+    });
+    let heading = ["model", "lines", "letters marked", "changed without them", "without as many others", "same with them alone"];
+    format!("<section><h2>Evidence</h2>{}</section>\n", table("", &heading, rows))
 }
 
 /// New lines beside the reference.

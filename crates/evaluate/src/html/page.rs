@@ -47,6 +47,9 @@ pub fn html_page(document: &Document) -> String {
     }
     document.models.iter().for_each(|figures| body.push_str(&sections::model(figures)));
     document.robustness.iter().for_each(|robustness| body.push_str(&beside::robustness(robustness)));
+    if !document.evidence.is_empty() {
+        body.push_str(&beside::evidence(&document.evidence));
+    }
     if let Some(drift) = &document.drift {
         body.push_str(&beside::drift(drift));
     }

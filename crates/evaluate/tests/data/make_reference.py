@@ -43,13 +43,16 @@ def case(seed, rows, labels, skill):
             row[row.argmax()] -= 1
     scores = (grains / 1000).astype(np.float32)
     exact = scores.astype(np.float64)
-    predicted = exact.argmax(axis=1)
+    # An attack is what benign, the first label, leaves; where that is more than benign has, the surest attack label is the answer.
     names = list(range(labels))
-    attack, attack_score = truth != 0, exact[:, 1:].max(axis=1)
+    attack, attack_score = truth != 0, 1 - exact[:, 0]
+    predicted = np.where(grains[:, 0] < 500, exact[:, 1:].argmax(axis=1) + 1, 0)
+    answer_first = exact.copy()
+    answer_first[np.arange(rows), predicted] = 2
     report = metrics.classification_report(
         truth, predicted, labels=names, target_names=[f"label{i}" for i in names], digits=4, zero_division=0
     )
-    error, worst, counts = calibration_error(exact.max(axis=1), predicted == truth)
+    error, worst, counts = calibration_error(exact[np.arange(rows), predicted], predicted == truth)
     return {
         "labels": labels,
         "truth": truth.tolist(),
@@ -58,7 +61,7 @@ def case(seed, rows, labels, skill):
         "matrix": metrics.confusion_matrix(truth, predicted, labels=names).tolist(),
         "accuracy": metrics.accuracy_score(truth, predicted),
         "macro_f1": metrics.f1_score(truth, predicted, labels=names, average="macro", zero_division=0),
-        "top_3": metrics.top_k_accuracy_score(truth, exact, k=3, labels=names) if labels > 3 else 1.0,
+        "top_3": metrics.top_k_accuracy_score(truth, answer_first, k=3, labels=names) if labels > 3 else 1.0,
         "area_under_roc": metrics.roc_auc_score(attack, attack_score),
         "average_precision": metrics.average_precision_score(attack, attack_score),
         "true_positive_rates": {str(rate): true_positive_rate(attack, attack_score, rate) for rate in (0.05, 0.02, 0.1)},

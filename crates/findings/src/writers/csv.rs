@@ -2,11 +2,12 @@ use super::{FindingWriter, WriterOptions};
 use crate::{Finding, finding::round};
 use std::io::{self, Write};
 
-const COLUMNS: [&str; 16] = [
+const COLUMNS: [&str; 17] = [
     "line",
     "text",
     "label",
     "score",
+    "attack",
     "abstained",
     "technique",
     "tactics",
@@ -44,6 +45,7 @@ impl<W: Write> Csv<W> {
         self.has_header = true;
         let mut columns: Vec<String> = COLUMNS.map(String::from).to_vec();
         columns.extend(self.options.top.then(|| "top".to_owned()));
+        columns.extend(self.options.evidence.then(|| "evidence".to_owned()));
         columns.extend(self.options.score_labels.iter().map(|label| format!("score:{label}")));
         self.out.write_record(columns).map_err(io_error)
     }
@@ -59,6 +61,7 @@ impl<W: Write> FindingWriter for Csv<W> {
             guarded(&finding.text),
             guarded(&finding.label),
             round(finding.score).to_string(),
+            round(finding.attack).to_string(),
             finding.abstained.to_string(),
             technique.map(|technique| technique.name.clone()).unwrap_or_default(),
             technique.map(|technique| technique.tactics.join(";")).unwrap_or_default(),
@@ -75,6 +78,9 @@ impl<W: Write> FindingWriter for Csv<W> {
         if self.options.top {
             let top: Vec<String> = finding.top.iter().map(|entry| format!("{}={}", entry.label, round(entry.score))).collect();
             cells.push(guarded(&top.join(";")));
+        }
+        if self.options.evidence {
+            cells.push(guarded(&finding.evidence_words().join(" … ")));
         }
         if !self.options.score_labels.is_empty() {
             cells.extend(finding.scores.iter().flat_map(|table| &table.0).map(|entry| round(entry.score).to_string()));

@@ -55,6 +55,8 @@ pub struct WriterOptions {
     pub score_labels: Vec<String>,
     /// Whether CSV has a column for the most probable labels.
     pub top: bool,
+    /// Whether CSV has a column for the evidence.
+    pub evidence: bool,
     /// The table's looks.
     pub table: TableOptions,
 }

@@ -25,7 +25,10 @@ const ROOM_FOR_NAMES: usize = 100;
 const SHORTEST_TEXT: usize = 24;
 
 /// The columns before the text: heading and most columns that it takes.
-const COLUMNS: [(&str, usize); 5] = [("SCORE", 6), ("LABEL", 34), ("TIME", 23), ("HOST", 16), ("WHERE", 32)];
+const COLUMNS: [(&str, usize); 6] = [("ATTACK", 6), ("LABEL", 34), ("SCORE", 6), ("TIME", 23), ("HOST", 16), ("WHERE", 32)];
+
+/// Goes before the words that carry a decision.
+const BECAUSE: &str = "because: ";
 
 /// How many rows are held back to size the columns by.
 const SAMPLE: usize = 500;
@@ -41,6 +44,7 @@ pub(super) struct Table<W> {
 struct Row {
     cells: [String; COLUMNS.len()],
     text: String,
+    evidence: String,
     style: Style,
 }
 
@@ -73,12 +77,13 @@ impl<W: Write> Table<W> {
         };
         let time = finding.event.timestamp.clone().unwrap_or_default();
         let host = finding.event.host.clone().unwrap_or_default();
-        let cells = [format!("{:.3}", finding.score), label, time, host, location];
+        let cells = [format!("{:.3}", finding.attack), label, format!("{:.3}", finding.score), time, host, location];
         let mut cells = cells.map(|cell| escape::shown(&cell).into_owned());
         for (cell, (_, most)) in cells.iter_mut().zip(COLUMNS) {
             *cell = escape::fit(cell, most);
         }
-        Row { cells, text: escape::fit(&finding.text, self.options.width.max(SHORTEST_TEXT)), style }
+        let room = self.options.width.max(SHORTEST_TEXT);
+        Row { cells, text: escape::fit(&finding.text, room), evidence: escape::fit(&finding.evidence_words().join(" … "), room), style }
     }
 
     fn print_waiting(&mut self) -> io::Result<()> {
@@ -99,14 +104,15 @@ impl<W: Write> Table<W> {
             let widest = rows.iter().map(|row| escape::width(&row.cells[index])).max().unwrap_or(0);
             widths[index] = if widest == 0 { 0 } else { widest.max(heading.len()) };
         }
-        // Too narrow: the least needed columns give way, the score and the label never do.
-        for index in [3, 2, 4] {
+        // Too narrow: the least needed columns give way, the probability of an attack and the label never do.
+        for index in [4, 3, 5, 2] {
             if columns_used(&widths) + SHORTEST_TEXT > self.options.width {
                 widths[index] = 0;
             }
         }
         self.widths = Some(widths);
-        let heading = Row { cells: COLUMNS.map(|(heading, _)| heading.to_owned()), text: "TEXT".into(), style: Style::Benign };
+        let heading =
+            Row { cells: COLUMNS.map(|(heading, _)| heading.to_owned()), text: "TEXT".into(), evidence: String::new(), style: Style::Benign };
         self.print(&heading, &widths)?;
         Ok(widths)
     }
@@ -123,7 +129,14 @@ impl<W: Write> Table<W> {
         }
         let rest = self.options.width.saturating_sub(columns_used(widths));
         line.push_str(&escape::fit(&row.text, rest.max(SHORTEST_TEXT)));
-        writeln!(self.out, "{}", line.trim_end())
+        writeln!(self.out, "{}", line.trim_end())?;
+        if row.evidence.is_empty() {
+            return Ok(());
+        }
+        // Under the text that it is taken from.
+        let indent = columns_used(widths);
+        let room = self.options.width.saturating_sub(indent + BECAUSE.len()).max(SHORTEST_TEXT);
+        writeln!(self.out, "{}{BECAUSE}{}", " ".repeat(indent), escape::fit(&row.evidence, room))
     }
 }
 

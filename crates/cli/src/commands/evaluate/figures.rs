@@ -3,7 +3,9 @@
 use super::rows::Rows;
 use super::subject::Subject;
 use anyhow::Result;
-use attackline_evaluate::{Answered, Document, Drift, Evaluation, EvaluationOptions, ModelFigures, NamedComparison, Rate, Robustness, ShownError};
+use attackline_evaluate::{
+    Answered, Document, Drift, Evaluation, EvaluationOptions, Faithfulness, ModelFigures, NamedComparison, Rate, Robustness, ShownError,
+};
 use attackline_findings::escape;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -53,6 +55,8 @@ struct Json<'a> {
     comparisons: &'a [NamedComparison],
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     robustness: &'a [Robustness],
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    evidence: &'a [Faithfulness],
     #[serde(skip_serializing_if = "Option::is_none")]
     drift: &'a Option<Drift>,
 }
@@ -64,6 +68,7 @@ pub fn json(document: &Document) -> Result<String> {
         other_models: document.models.get(1..).unwrap_or_default(),
         comparisons: &document.comparisons,
         robustness: &document.robustness,
+        evidence: &document.evidence,
         drift: &document.drift,
     };
     Ok(format!("{}\n", serde_json::to_string_pretty(&json)?))

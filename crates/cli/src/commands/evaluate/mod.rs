@@ -2,6 +2,7 @@
 
 mod baseline;
 mod drift;
+mod faithfulness;
 mod figures;
 mod robustness;
 mod rows;
@@ -33,7 +34,7 @@ Examples:
 
 The data are CSV or NDJSON with text and label. Rows whose label the model (or --labels) does not answer with are left out and counted.
 Where rows carry realism or hard, the false-positive rate of benign rows is shown for each value of them; --full shows more groups.
-A prediction below the threshold counts as Benign, since it is no finding. What the figures mean: docs/evaluate.md";
+A line whose probability of an attack is below the threshold counts as Benign, since it is no finding. What the figures mean: docs/evaluate.md";
 
 /// Measure a model on labelled lines: confusion matrix, report by label, false-positive rates, calibration, robustness, speed.
 #[derive(Debug, clap::Args)]
@@ -54,7 +55,7 @@ pub struct Args {
     /// Answer with Benign and these labels only, divided by commas
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     labels: Vec<String>,
-    /// Probability from which an attack label counts [default: the model's own; 0 takes the most probable label]
+    /// Probability of an attack from which a line counts as one [default: the model's own]
     #[arg(long, value_name = "P", value_parser = probability)]
     threshold: Option<f32>,
     /// Threads to classify with [default: one a processor]
@@ -84,6 +85,9 @@ pub struct Args {
     /// Measure also on obfuscated spellings of at most so many attack and so many benign lines
     #[arg(long, value_name = "LINES", num_args = 0..=1, default_missing_value = "500")]
     robustness: Option<NonZeroUsize>,
+    /// Test on at most so many attack lines whether the evidence of --explain is what the model decides by: take it out, take others out
+    #[arg(long, value_name = "LINES", num_args = 0..=1, default_missing_value = "300")]
+    evidence: Option<NonZeroUsize>,
     /// Train a linear n-gram baseline on these labelled files and measure it beside the models
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "data")]
     baseline_train: Vec<PathBuf>,
@@ -158,6 +162,9 @@ fn measure(args: &Args, rows: &Rows, subjects: &[Subject], diagnostics: &Diagnos
         document.models.push(figures::measure(rows, subject, &answered, options, seconds));
         if let Some(lines) = args.robustness {
             document.robustness.push(robustness::measure(rows, subject, lines.get(), args.seed, threads, diagnostics)?);
+        }
+        if let Some(lines) = args.evidence {
+            document.evidence.extend(faithfulness::measure(rows, subject, lines.get(), args.seed, threads, diagnostics)?);
         }
         answers.push(answered);
     }

@@ -2,11 +2,11 @@
 
 use super::rows::Rows;
 use crate::diagnostics::Diagnostics;
-use crate::pipeline;
+use crate::pipeline::{self, Answer};
 use anyhow::{Context, Result, bail};
 use attackline_evaluate::{Answered, Baseline};
-use attackline_findings::LabelView;
-use attackline_model::Classifier;
+use attackline_findings::{Evidence, LabelView, evidence};
+use attackline_model::{AnswerCache, Classifier};
 use attackline_telemetry::LogLine;
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -23,6 +23,14 @@ pub struct Subject {
     /// Probability from which an attack label counts.
     pub threshold: f32,
     kind: Kind,
+}
+
+/// A text's answer and what carries it.
+pub struct Explained {
+    /// The label, an index.
+    pub label: usize,
+    /// The parts of the text that carry it.
+    pub evidence: Vec<Evidence>,
 }
 
 enum Kind {
@@ -43,10 +51,10 @@ impl Subject {
         })
     }
 
-    /// The baseline; without a threshold it answers with its most probable label.
+    /// The baseline; its threshold is 0.5 unless another is given.
     pub fn baseline(baseline: Baseline, labels: &[String], benign: Option<usize>, threshold: Option<f32>) -> Self {
         let name = "n-gram baseline".to_owned();
-        Self { name, labels: labels.to_vec(), benign, threshold: threshold.unwrap_or(0.0), kind: Kind::Baseline(baseline) }
+        Self { name, labels: labels.to_vec(), benign, threshold: threshold.unwrap_or(0.5), kind: Kind::Baseline(baseline) }
     }
 
     /// Answers all rows; the seconds are those of classifying.
@@ -63,6 +71,35 @@ impl Subject {
             .with_context(|| format!("the answers of {} can't be measured", self.name))
     }
 
+    /// The label of the answer to each text: the most probable one, whatever the threshold.
+    pub fn answers(&self, texts: &[String], threads: usize, diagnostics: &Diagnostics) -> Result<Vec<usize>> {
+        let scores = self.scores(texts.iter().map(String::as_str), texts.len(), threads, diagnostics)?;
+        let answered = self.answered(&vec![vec![self.labels[0].clone()]; texts.len()], scores)?;
+        Ok((0..texts.len()).map(|row| answered.best(row)).collect())
+    }
+
+    /// The evidence for the answer to each text, and that answer's label; `None` of the baseline, which can't explain itself.
+    pub fn evidence<'a>(
+        &self,
+        texts: impl Iterator<Item = &'a str> + Send,
+        threads: usize,
+        diagnostics: &Diagnostics,
+    ) -> Result<Option<Vec<Explained>>> {
+        let Kind::Model(engine, view) = &self.kind else { return Ok(None) };
+        let lines = texts.map(|text| Ok::<_, Infallible>(LogLine { text: text.to_owned(), ..LogLine::default() }));
+        let explain = |answer: &mut Answer| {
+            let decision = view.decide(&answer.prediction.scores, self.threshold);
+            answer.evidence = Some(evidence(engine.as_ref(), view, &answer.line.text, &decision));
+        };
+        let mut found = Vec::new();
+        let _rest = pipeline::run(lines, engine.as_ref(), threads, diagnostics, &AnswerCache::new(0), &explain, |answers| {
+            let label = |answer: &Answer| view.decide(&answer.prediction.scores, self.threshold).label;
+            found.extend(answers.into_iter().map(|answer| Explained { label: label(&answer), evidence: answer.evidence.unwrap_or_default() }));
+            Ok(())
+        })?;
+        Ok(Some(found))
+    }
+
     /// The probabilities of `count` texts, one a label, row after row.
     pub fn scores<'a>(
         &self,
@@ -76,7 +113,7 @@ impl Subject {
             Kind::Baseline(baseline) => texts.for_each(|text| scores.extend(baseline.predict(text))),
             Kind::Model(engine, view) => {
                 let lines = texts.map(|text| Ok::<_, Infallible>(LogLine { text: text.to_owned(), ..LogLine::default() }));
-                let _rest = pipeline::run(lines, engine.as_ref(), threads, diagnostics, |answers| {
+                let _rest = pipeline::run(lines, engine.as_ref(), threads, diagnostics, &AnswerCache::new(0), &|_| (), |answers| {
                     let attacks = answers.iter().fold(0, |attacks, answer| {
                         let decision = view.decide(&answer.prediction.scores, self.threshold);
                         scores.extend_from_slice(&decision.scores);

@@ -2,7 +2,7 @@
 
 use super::tables;
 use anyhow::Result;
-use attackline_evaluate::{Document, Estimate, ModelFigures, NamedComparison, Robustness};
+use attackline_evaluate::{Document, Estimate, Faithfulness, ModelFigures, NamedComparison, Robustness};
 use attackline_findings::escape;
 use std::fmt::Write as _;
 
@@ -24,6 +24,9 @@ pub fn describe(document: &Document, full: bool, worst: bool) -> Result<String> 
     }
     for robustness in &document.robustness {
         obfuscations(&mut text, robustness)?;
+    }
+    for figures in &document.evidence {
+        evidence(&mut text, figures)?;
     }
     if let Some(drift) = &document.drift {
         tables::drift(&mut text, drift, full)?;
@@ -63,7 +66,7 @@ fn operating_points(text: &mut String, figures: &ModelFigures) -> Result<()> {
         return Ok(());
     }
     let estimates = figures.evaluation.intervals.as_ref().map(|intervals| intervals.true_positive_rates.as_slice()).unwrap_or_default();
-    writeln!(text, "\n  at most FP rate   attacks found   threshold (any attack label)")?;
+    writeln!(text, "\n  at most FP rate   attacks found   threshold (probability of an attack)")?;
     for (index, point) in points.iter().enumerate() {
         let wanted = point.wanted_rate * 100.0;
         let Some(reached) = point.reached else {
@@ -158,6 +161,15 @@ fn p_value(p: f64) -> String {
         p if p < 0.0001 => format!("{p:.1e}"),
         p => format!("{p:.4}"),
     }
+}
+
+fn evidence(text: &mut String, figures: &Faithfulness) -> Result<()> {
+    writeln!(text, "\nevidence: {}, {} lines called an attack", figures.model, figures.changed_without_evidence.total)?;
+    writeln!(text, "  letters marked                    {:.1} %", figures.marked_share * 100.0)?;
+    writeln!(text, "  answer changes without them       {}", figures.changed_without_evidence)?;
+    writeln!(text, "  answer changes without others     {}", figures.changed_without_others)?;
+    writeln!(text, "  same answer with them alone       {}", figures.same_with_evidence_alone)?;
+    Ok(())
 }
 
 fn obfuscations(text: &mut String, robustness: &Robustness) -> Result<()> {

@@ -53,9 +53,8 @@ pub fn run(args: &CalibrateArgs) -> Result<Status> {
     let diagnostics = Diagnostics::new(std::io::stderr().is_terminal(), false);
     let scores = |texts: &[String]| -> Result<Vec<f32>> {
         let all = subject.scores(texts.iter().map(String::as_str), texts.len(), threads(args.threads), &diagnostics)?;
-        let greatest =
-            |row: &[f32]| row.iter().enumerate().filter(|(label, _)| Some(*label) != subject.benign).fold(0.0f32, |most, (_, p)| most.max(*p));
-        Ok(all.chunks_exact(subject.labels.len()).map(greatest).collect())
+        let truths = vec![vec![subject.labels[0].clone()]; texts.len()];
+        Ok(subject.answered(&truths, all)?.attack_scores().to_vec())
     };
     let (of_benign, of_attacks) = (scores(&benign)?, scores(&attacks)?);
     diagnostics.finish();

@@ -1,5 +1,7 @@
 //! What is done to a line before it becomes tokens, the same when training and when answering.
 
+mod spelling;
+
 use base64::{
     Engine as _,
     alphabet::STANDARD,
@@ -22,8 +24,8 @@ const SHORTEST_PAYLOAD: usize = 12;
 /// How many layers of encoded commands are opened.
 const DEPTH: usize = 3;
 
-/// Prepares a line for the tokenizer: PowerShell's `-EncodedCommand` payloads are replaced by what they say, and a line that
-/// is far too long keeps its head and its tail. The flag tells whether something was left out.
+/// Prepares a line for the tokenizer: encoded commands are replaced by what they say, spellings that a shell takes back are taken back,
+/// and a line that is far too long keeps its head and its tail. The flag tells whether something was left out.
 pub fn prepare(line: &str) -> (Cow<'_, str>, bool) {
     let (mut text, cut) = keep_ends(line);
     for _ in 0..DEPTH {
@@ -31,6 +33,9 @@ pub fn prepare(line: &str) -> (Cow<'_, str>, bool) {
             Some(decoded) => text = Cow::Owned(decoded),
             None => break,
         }
+    }
+    if let Cow::Owned(plain) = spelling::plain(&text) {
+        text = Cow::Owned(plain);
     }
     if cut {
         return (text, true);
@@ -56,9 +61,14 @@ fn decode_payload(text: &str) -> Option<String> {
     let mut previous = words.next()?;
     for word in words {
         let flag = &text[previous.0..previous.1];
-        if is_encoded_command_switch(flag)
-            && let Some((range, decoded)) = payload(text, word)
-        {
+        let decoded = if is_encoded_command_switch(flag) {
+            payload(text, word, utf16)
+        } else if is_piped_to_base64(text, word.0) {
+            payload(text, word, |bytes| String::from_utf8(bytes.to_vec()).ok())
+        } else {
+            None
+        };
+        if let Some((range, decoded)) = decoded {
             return Some(format!("{}{decoded}{}", &text[..range.0], &text[range.1..]));
         }
         previous = word;
@@ -82,7 +92,25 @@ fn is_encoded_command_switch(word: &str) -> bool {
     name.len() < word.len() && !plain.is_empty() && (plain == "ec" || "encodedcommand".starts_with(&plain))
 }
 
-fn payload(text: &str, (start, end): (usize, usize)) -> Option<((usize, usize), String)> {
+/// Whether `word` is what a Unix shell hands to `base64 -d`: `echo … | base64 -d | sh`, `base64 -d <<< …`.
+fn is_piped_to_base64(text: &str, start: usize) -> bool {
+    let decodes = |command: &str| {
+        let mut words = command.split_whitespace();
+        words.next() == Some("base64")
+            && words.next().and_then(|option| option.split('|').next()).is_some_and(|option| matches!(option, "-d" | "-D" | "--decode"))
+    };
+    let after = text[start..].split_once('|').is_some_and(|(word, command)| !word.trim_end().contains(char::is_whitespace) && decodes(command));
+    let before = || text[..start].trim_end().strip_suffix("<<<").and_then(|head| head.rfind("base64").map(|at| &head[at..])).is_some_and(decodes);
+    after || before()
+}
+
+fn utf16(bytes: &[u8]) -> Option<String> {
+    let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+    String::from_utf16(&units).ok()
+}
+
+/// The base64 in a word and what it says.
+fn payload(text: &str, (start, end): (usize, usize), read: impl Fn(&[u8]) -> Option<String>) -> Option<((usize, usize), String)> {
     let word = &text[start..end];
     let is_base64 = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=');
     let first = word.find(is_base64)?;
@@ -91,8 +119,7 @@ fn payload(text: &str, (start, end): (usize, usize)) -> Option<((usize, usize), 
         return None;
     }
     let bytes = BASE64.decode(&word[first..first + length]).ok()?;
-    let units: Vec<u16> = bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
-    let decoded = String::from_utf16(&units).ok()?;
+    let decoded = read(&bytes)?;
     let readable = decoded.chars().filter(|c| c.is_ascii_graphic() || c.is_ascii_whitespace()).count();
     (readable * 10 >= decoded.chars().count() * 9).then_some(((start + first, start + first + length), decoded))
 }
@@ -111,10 +138,24 @@ mod tests {
         let inner = "Get-ChildItem C:\\Reports";
         for switch in ["-enc", "-EncodedCommand", "/e", "-eC", "-EN^C", "\"-enc\""] {
             let line = format!("powershell.exe -NoP {switch} {} > out.txt", encode(inner));
-            assert_eq!(prepare(&line).0, format!("powershell.exe -NoP {switch} {inner} > out.txt"), "{switch}");
+            assert_eq!(prepare(&line).0, format!("powershell.exe -NoP {} {inner} > out.txt", switch.replace('^', "")), "{switch}");
         }
         let twice = encode(&format!("powershell -e {}", encode(inner)));
         assert_eq!(prepare(&format!("pwsh -enc {twice}")).0, format!("pwsh -enc powershell -e {inner}"));
+    }
+
+    #[test]
+    fn what_a_unix_shell_decodes_is_opened() {
+        let payload = BASE64.encode("cat /etc/hostname");
+        for (line, opened) in [
+            (format!("echo {payload} | base64 -d | sh"), "echo cat /etc/hostname | base64 -d | sh"),
+            (format!("echo '{payload}'|base64 --decode|bash"), "echo 'cat /etc/hostname'|base64 --decode|bash"),
+            (format!("base64 -d <<< {payload}"), "base64 -d <<< cat /etc/hostname"),
+        ] {
+            assert_eq!(prepare(&line).0, opened);
+        }
+        let line = format!("echo {payload} | base64 -w0");
+        assert_eq!(prepare(&line).0, line);
     }
 
     #[test]

@@ -1,0 +1,168 @@
+//! Which parts of a line carry the decision, by leaving them out: a part's weight is how much the label's log-odds fall without it (erasure:
+//! Zeiler and Fergus 2014; Li, Monroe and Jurafsky 2016). The model itself is asked, so what is marked is what it used.
+
+use crate::{Decision, LabelView};
+use attackline_model::{Classifier, TokenBatch};
+use serde::Serialize;
+
+/// A part of a line and its share in the decision.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Evidence {
+    /// Where it begins, in bytes of the text.
+    pub start: usize,
+    /// Where it ends.
+    pub end: usize,
+    /// Its share of what all parts together carry, from 0 to 1.
+    #[serde(serialize_with = "crate::finding::rounded")]
+    pub weight: f32,
+}
+
+/// Parts that are left out in turn, at most; of a longer line neighbours go together first, and the heaviest groups are then divided.
+const MOST_PARTS: usize = 24;
+
+/// Groups of a long line that are divided.
+const DIVIDED: usize = 3;
+
+/// A part with a smaller share than this is not marked.
+const LEAST_WEIGHT: f32 = 0.05;
+
+/// Characters that part words besides white space.
+const BOUNDARIES: &[char] = &['(', ')', '{', '}', '[', ']', ';', '|', '&', '"', '\'', ',', '=', '<', '>', '`'];
+
+/// Marks the parts of `text` that carry a decision for an attack label, in their order in the text; empty for Benign, and where no part alone
+/// matters. Costs up to about fifty short lines.
+pub fn evidence(classifier: &dyn Classifier, view: &LabelView, text: &str, decision: &Decision) -> Vec<Evidence> {
+    if Some(decision.label) == view.benign() {
+        return Vec::new();
+    }
+    let words = words(text);
+    let whole = log_odds(decision.scores[decision.label]);
+    let fall = |parts: &[(usize, usize)]| -> Vec<f32> {
+        let scores = scores_without(classifier, view, text, parts, decision.label);
+        scores.into_iter().map(|score| score.map_or(0.0, |score| (whole - log_odds(score)).max(0.0))).collect()
+    };
+    let group = words.len().div_ceil(MOST_PARTS).max(1);
+    let mut parts: Vec<(usize, usize)> = words.chunks(group).map(|group| (group[0].0, group[group.len() - 1].1)).collect();
+    let mut weights = fall(&parts);
+    if group > 1 {
+        let mut order: Vec<usize> = (0..parts.len()).collect();
+        order.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]));
+        let mut heaviest: Vec<usize> = order.into_iter().take(DIVIDED).filter(|&part| weights[part] > 0.0).collect();
+        heaviest.sort_unstable_by(|a, b| b.cmp(a));
+        for part in heaviest {
+            let inner: Vec<(usize, usize)> = words[part * group..words.len().min((part + 1) * group)].to_vec();
+            let inner = if inner.len() > MOST_PARTS { halves(&inner) } else { inner };
+            let of_inner = fall(&inner);
+            // Where no word of the group matters alone, the group stays whole.
+            if of_inner.iter().any(|weight| *weight > 0.0) {
+                weights.splice(part..=part, of_inner);
+                parts.splice(part..=part, inner);
+            }
+        }
+    }
+    let total: f32 = weights.iter().sum();
+    let marked = parts.into_iter().zip(weights).map(|((start, end), weight)| Evidence { start, end, weight: weight / total });
+    marked.filter(|part| part.weight >= LEAST_WEIGHT).collect()
+}
+
+/// The words' byte ranges: what stands between white space and the marks that divide a command.
+fn words(text: &str) -> Vec<(usize, usize)> {
+    let divides = |letter: char| letter.is_whitespace() || BOUNDARIES.contains(&letter);
+    text.split(divides)
+        .filter(|word| word.contains(|letter: char| letter.is_alphanumeric()))
+        .map(|word| {
+            let start = word.as_ptr() as usize - text.as_ptr() as usize;
+            (start, start + word.len())
+        })
+        .collect()
+}
+
+fn halves(words: &[(usize, usize)]) -> Vec<(usize, usize)> {
+    words.chunks(words.len().div_ceil(MOST_PARTS)).map(|group| (group[0].0, group[group.len() - 1].1)).collect()
+}
+
+/// The label's score without each of the parts; `None` where the rest can't be read.
+fn scores_without(classifier: &dyn Classifier, view: &LabelView, text: &str, parts: &[(usize, usize)], label: usize) -> Vec<Option<f32>> {
+    let mut batch = TokenBatch::new();
+    let mut readable = Vec::with_capacity(parts.len());
+    for &(start, end) in parts {
+        let encoded = classifier.encode(&format!("{}{}", &text[..start], &text[end..]));
+        readable.push(encoded.is_ok());
+        if let Ok(encoded) = encoded {
+            batch.push(&encoded.ids);
+        }
+    }
+    if batch.is_empty() {
+        return vec![None; parts.len()];
+    }
+    let mut predictions = classifier.classify(&batch).into_iter();
+    let score = |readable: bool| {
+        let prediction = if readable { predictions.next() } else { None }?;
+        Some(view.decide(&prediction.scores, 0.5).scores[label])
+    };
+    readable.into_iter().map(score).collect()
+}
+
+fn log_odds(probability: f32) -> f32 {
+    let probability = probability.clamp(1e-6, 1.0 - 1e-6);
+    (probability / (1.0 - probability)).ln()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use attackline_model::{Encoded, Labels, ModelError, Prediction};
+
+    /// Sure of an attack as far as the line has the words that it knows: each id is a word's length.
+    struct Knows(Labels);
+
+    impl Classifier for Knows {
+        fn labels(&self) -> &Labels {
+            &self.0
+        }
+
+        fn encode(&self, text: &str) -> Result<Encoded, ModelError> {
+            let known = ["reg", "save", "sam"].iter().filter(|word| text.to_lowercase().contains(*word)).count() as u32;
+            Ok(Encoded { ids: vec![known, 9], truncated: false })
+        }
+
+        fn classify(&self, batch: &TokenBatch) -> Vec<Prediction> {
+            let score = |pair: &[usize]| [0.1, 0.3, 0.7, 0.9][batch.ids()[pair[0]] as usize];
+            batch.offsets().windows(2).map(score).map(|attack| Prediction { scores: vec![1.0 - attack, attack] }).collect()
+        }
+
+        fn threshold(&self) -> f32 {
+            0.5
+        }
+
+        fn name(&self) -> &str {
+            "knows"
+        }
+    }
+
+    fn marked(text: &str) -> Vec<(&str, f32)> {
+        let model = Knows(Labels::new(vec!["Benign".into(), "T1003.002".into()]).unwrap());
+        let view = LabelView::all(model.labels());
+        let mut batch = TokenBatch::new();
+        batch.push(&model.encode(text).unwrap().ids);
+        let decision = view.decide(&model.classify(&batch)[0].scores, 0.5);
+        evidence(&model, &view, text, &decision).into_iter().map(|part| (&text[part.start..part.end], part.weight)).collect()
+    }
+
+    #[test]
+    fn what_the_model_used_is_marked() {
+        let found = marked("cmd /c \"reg save HKLM\\SAM é.hiv\" && echo ok");
+        assert_eq!(found.iter().map(|part| part.0).collect::<Vec<_>>(), ["reg", "save", "HKLM\\SAM"]);
+        assert!((found.iter().map(|part| part.1).sum::<f32>() - 1.0).abs() < 1e-6);
+        assert_eq!(marked("echo ok"), [], "Benign has none");
+        assert_eq!(marked(""), []);
+    }
+
+    #[test]
+    fn a_long_line_is_divided_where_it_matters() {
+        let text = format!("{} reg {} save sam {}", "x ".repeat(500), "é ".repeat(700), "y ".repeat(300));
+        let words: Vec<&str> = marked(&text).into_iter().map(|part| part.0).collect();
+        assert!(words.iter().all(|part| part.len() < text.len() / 20) && words.concat().contains("reg"), "{words:?}");
+    }
+}
