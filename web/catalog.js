@@ -1,5 +1,7 @@
 // ATT&CK as the server knows it, and what its models answer with.
 
+import { clipped } from "./text.js";
+
 /** The order in which ATT&CK sets out its tactics, for a server that doesn't tell. */
 const TACTICS = ["reconnaissance", "resource-development", "initial-access", "execution", "persistence", "privilege-escalation", "defense-evasion",
   "credential-access", "discovery", "lateral-movement", "collection", "command-and-control", "exfiltration", "impact"];
@@ -49,7 +51,7 @@ export class Catalog {
   }
 
   tacticName(shortname) {
-    return this.tactics.find((tactic) => tactic.shortname === shortname)?.name ?? titled(shortname);
+    return clipped(this.tactics.find((tactic) => tactic.shortname === shortname)?.name ?? titled(shortname), 60);
   }
 
   /** Every label that any model can answer with, in the models' order. */

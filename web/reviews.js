@@ -77,7 +77,8 @@ export class Reviews {
     }
     const total = entries.reduce((sum, { right, wrong, benign }) => sum + right + wrong + benign, 0);
     const rows = entries.map((entry) => {
-      const rate = typeof entry.false_positive_rate === "number" ? entry.false_positive_rate : null;
+      // What was called benign can't be a false alarm.
+      const rate = typeof entry.false_positive_rate === "number" && entry.label !== "Benign" ? entry.false_positive_rate : null;
       const bar = h("i");
       bar.style.width = `${(rate ?? 0) * 100}%`;
       return h(

@@ -50,6 +50,8 @@ export async function serve(options) {
 export async function open(browser, url, { ready = true, ...options } = {}) {
   const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, acceptDownloads: true, ...options });
   const page = await context.newPage();
+  // The machine may be busy with other things.
+  page.setDefaultTimeout(120_000);
   page.problems = [];
   page.on("pageerror", (error) => page.problems.push(String(error)));
   page.on("dialog", (dialog) => (page.problems.push(`a dialog was opened: ${dialog.message()}`), dialog.dismiss()));
@@ -59,12 +61,19 @@ export async function open(browser, url, { ready = true, ...options } = {}) {
   return page;
 }
 
+/**
+ * Waits until the page has drawn what it was told. Its own timers (140 ms after a key, 150 ms between drawings) run before one
+ * that is set later for longer, however slow the machine is.
+ */
+export const settle = (page) => page.evaluate(() => new Promise((resolve) => setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(resolve)), 400)));
+
 /** Pastes lines and waits for their answers. */
 export async function paste(page, text) {
   const before = await total(page);
   const lines = text.split("\n").filter((line) => line.trim() !== "").length;
   await page.click("#add");
-  await page.fill("#lines", text);
+  // Typing thousands of lines takes Chromium minutes, pasting them does not.
+  await page.$eval("#lines", (area, value) => (area.value = value), text);
   await page.click("#classify");
   await page.waitForFunction((wanted) => Number(document.querySelector("[data-kind=all] .count").textContent.replaceAll(",", "")) >= wanted, before + lines);
 }
@@ -72,9 +81,8 @@ export async function paste(page, text) {
 /** Uploads a file and waits for the message that it is done. */
 export async function upload(page, name, content = "x") {
   await page.setInputFiles("#files", { name, mimeType: "application/octet-stream", buffer: Buffer.from(content) });
-  await page.waitForFunction((wanted) => document.getElementById("toasts").textContent.includes(wanted), name, { timeout: 90_000 });
-  // Counts are drawn a moment after the last answer.
-  await page.waitForTimeout(200);
+  await page.waitForFunction((wanted) => document.getElementById("toasts").textContent.includes(wanted), name);
+  await settle(page);
 }
 
 /** How many findings the page says it has. */

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
-import { isStandIn, launch, missing, open, paste, rows, serve, total, upload } from "./browser.mjs";
+import { isStandIn, launch, missing, open, paste, rows, serve, settle, total, upload } from "./browser.mjs";
 
 if (missing) console.error(`SKIPPED, all tests in the browser: ${missing}`);
 const standInOnly = missing || (isStandIn ? false : "BASE_URL: needs the stand-in's answers");
@@ -45,7 +45,6 @@ function onPage(name, { skip = missing || false, setup = (page) => paste(page, L
 const big = (page) => upload(page, "big-50000.evtx");
 const some = (page) => upload(page, "big-3000.evtx");
 const active = (page) => page.$eval(".row.active", (row) => Number(row.dataset.index));
-const settle = (page) => page.waitForTimeout(250);
 
 onPage("pasted lines are answered under the numbers that they were pasted with", {}, async (page) => {
   assert.equal(await total(page), 5);
@@ -252,6 +251,47 @@ onPage("hostile text stays text", { setup: (page) => paste(page, HOSTILE) }, asy
   assert.equal(await page.locator("main script, main img").count(), 0);
   const raw = await page.evaluate(() => /[\u0000-\u0008\u000b-\u001f\u202a-\u202e\u2066-\u2069]/.test(document.body.textContent));
   assert.equal(raw, false);
+});
+
+onPage("every field of an answer may be hostile", { setup: async () => {} }, async (page) => {
+  const evil = '<img src=x onerror="window.hit=1">\u202e\u001b[2J';
+  const finding = {
+    line: 1, text: evil, label: evil, score: 0.9, abstained: false, technique: { id: evil, name: `${evil}: ${evil}`, tactics: [evil, "discovery"], url: "javascript:window.hit=1" }, top: [{ label: evil, score: 0.9 }],
+    truncated: true, source: { file: evil, record: 1 }, event: { timestamp: evil, host: evil, user: evil, image: evil, parent: evil }, evidence: [{ start: 0, end: 4, weight: 1 }], model: { name: evil, version: evil }, input: { [evil]: evil },
+  };
+  await page.route("**/api/v1/classify", (route) => route.fulfill({ contentType: "application/x-ndjson", body: `${JSON.stringify(finding)}\n${JSON.stringify({ line: 2, error: evil, error_type: evil })}\n` }));
+  await paste(page, "a\nb");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#details:not([hidden])");
+  assert.equal(await page.locator("#details a").count(), 0, "no link but to https");
+  for (const group of ["technique", "host", "input"]) await page.selectOption("#group", group);
+  for (const view of ["matrix", "timeline", "findings"]) {
+    await page.click(`[data-view=${view}]`);
+    const raw = await page.evaluate(() => /[\u001b\u202e]/.test(document.body.textContent + [...document.querySelectorAll("[title], [aria-label]")].map((element) => element.title + element.ariaLabel).join("")));
+    assert.equal(raw, false, view);
+  }
+  assert.equal(await page.evaluate(() => window.hit), undefined);
+  assert.equal(await page.locator("main img").count(), 0);
+});
+
+onPage("files that are dropped and lines that are pasted anywhere are taken", { setup: async () => {} }, async (page) => {
+  const files = await page.evaluateHandle(() => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File(["netstat -ano\nnet user\n"], "one.txt"));
+    transfer.items.add(new File(["whoami\n"], "two.txt"));
+    return transfer;
+  });
+  await page.dispatchEvent("body", "dragenter", { dataTransfer: files });
+  assert.ok(await page.isVisible("#drop"));
+  await page.dispatchEvent("body", "drop", { dataTransfer: files });
+  await page.waitForFunction(() => document.querySelector("[data-kind=all] .count").textContent === "3");
+  assert.ok(await page.isHidden("#drop"));
+  await page.evaluate(() => {
+    const clipboardData = new DataTransfer();
+    clipboardData.setData("text/plain", "ss -antp");
+    document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+  });
+  assert.equal(await page.inputValue("#lines"), "ss -antp");
 });
 
 onPage("a huge line is clipped in the table and shown on demand", { skip: standInOnly, setup: (page) => paste(page, `${"x".repeat(4000)} netstat -ano ${"y".repeat(400_000)}\nnext`) }, async (page) => {
