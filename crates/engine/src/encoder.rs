@@ -1,16 +1,19 @@
 //! The forward pass, step by step, over packed tokens.
 
-use crate::weights::{EncoderWeights, Layer, Norm};
-use attackline_kernels::{AttentionInput, AttentionScratch, PackedMatrix, Relative, attention, gelu, layer_norm, neighbours, tanh};
+use crate::{
+    matrix::ProductScratch,
+    weights::{EncoderWeights, Layer, Norm},
+};
+use attackline_kernels::{AttentionInput, AttentionScratch, Edge, PackedMatrix, Relative, attention, gelu, layer_norm, neighbours, tanh};
 use attackline_model::{Activation, EncoderSpec, Pooling, Step, TokenBatch};
 
-/// Buffers of one forward pass.
+/// Buffers of one forward pass, kept for the next.
 #[derive(Default)]
-struct Scratch {
+pub(crate) struct Scratch {
     query_key_value: Vec<f32>,
     context: Vec<f32>,
-    projected: Vec<f32>,
     wide: Vec<f32>,
+    products: ProductScratch,
     attention: AttentionScratch,
 }
 
@@ -25,21 +28,20 @@ pub(crate) struct Pass<'a> {
 
 impl Pass<'_> {
     /// Logits `[lines, labels]`.
-    pub(crate) fn logits(mut self) -> Vec<f32> {
+    pub(crate) fn logits(mut self, scratch: &mut Scratch) -> Vec<f32> {
         let mut hidden = self.embed();
         (self.seen)(Step::Embeddings, &hidden);
         let convolved = self.convolve(&hidden);
-        let mut scratch = Scratch::default();
         let last = self.weights.layers.len() - 1;
         for (index, layer) in self.weights.layers.iter().enumerate() {
-            self.attend(index, layer, &hidden, &mut scratch);
+            self.attend(index, layer, &hidden, scratch);
             // Pooling reads only each line's first token, so the last layer computes nothing else after its attention.
             let pooled_next = index == last && self.spec.head.pooling == Pooling::First && (index > 0 || convolved.is_none());
             if pooled_next {
                 hidden = self.first_rows(&hidden);
                 scratch.context = self.first_rows(&scratch.context);
             }
-            self.finish_layer(index, layer, &mut hidden, &mut scratch);
+            self.finish_layer(index, layer, &mut hidden, scratch);
             if let (0, Some(convolved), Some(weights)) = (index, &convolved, &self.weights.convolution) {
                 add(&mut hidden, convolved);
                 self.norm(&mut hidden, &weights.norm);
@@ -59,14 +61,12 @@ impl Pass<'_> {
         let mut sums = Vec::with_capacity(self.batch.tokens() * width);
         for line in self.batch.offsets().windows(2) {
             for (position, &id) in self.batch.ids()[line[0]..line[1]].iter().enumerate() {
-                let word = &weights.words[id as usize * width..][..width];
-                if weights.places.is_empty() {
-                    sums.extend_from_slice(word);
-                    continue;
+                let start = sums.len();
+                weights.words.append(id, width, &mut sums);
+                if !weights.places.is_empty() {
+                    let row = if self.spec.absolute.is_some() { position } else { 0 };
+                    add(&mut sums[start..], &weights.places[row * width..][..width]);
                 }
-                let row = if self.spec.absolute.is_some() { position } else { 0 };
-                let place = &weights.places[row * width..][..width];
-                sums.extend(word.iter().zip(place).map(|(word, place)| word + place));
             }
         }
         let mut hidden = match &weights.embedding_projection {
@@ -79,7 +79,7 @@ impl Pass<'_> {
 
     /// Queries, keys and values of all tokens, then attention within each line, into `scratch.context`.
     fn attend(&mut self, index: usize, layer: &Layer, hidden: &[f32], scratch: &mut Scratch) {
-        product_into(&layer.query_key_value, hidden, &mut scratch.query_key_value);
+        layer.query_key_value.product(hidden, Edge::Write, &mut scratch.query_key_value, &mut scratch.products);
         (self.seen)(Step::QueryKeyValue(index), &scratch.query_key_value);
         scratch.context.resize(hidden.len(), 0.0);
         let input = AttentionInput {
@@ -95,15 +95,16 @@ impl Pass<'_> {
     }
 
     /// Output projection, residual and norm; feed-forward block, residual and norm.
-    fn finish_layer(&mut self, index: usize, layer: &Layer, hidden: &mut [f32], scratch: &mut Scratch) {
-        product_into(&layer.attention_output, &scratch.context, &mut scratch.projected);
-        add(hidden, &scratch.projected);
+    fn finish_layer(&mut self, index: usize, layer: &Layer, hidden: &mut Vec<f32>, scratch: &mut Scratch) {
+        layer.attention_output.product(&scratch.context, Edge::Add, hidden, &mut scratch.products);
         self.norm(hidden, &layer.attention_norm);
         (self.seen)(Step::Attention(index), hidden);
-        product_into(&layer.up, hidden, &mut scratch.wide);
-        activate(self.spec.activation, &mut scratch.wide);
-        product_into(&layer.down, &scratch.wide, &mut scratch.projected);
-        add(hidden, &scratch.projected);
+        let edge = if self.spec.activation == Activation::Gelu { Edge::Gelu } else { Edge::Write };
+        layer.up.product(hidden, edge, &mut scratch.wide, &mut scratch.products);
+        if self.spec.activation != Activation::Gelu {
+            activate(self.spec.activation, &mut scratch.wide);
+        }
+        layer.down.product(&scratch.wide, Edge::Add, hidden, &mut scratch.products);
         self.norm(hidden, &layer.output_norm);
     }
 
@@ -162,14 +163,9 @@ fn activate(activation: Activation, values: &mut [f32]) {
 }
 
 fn product(matrix: &PackedMatrix, rows: &[f32]) -> Vec<f32> {
-    let mut out = Vec::new();
-    product_into(matrix, rows, &mut out);
+    let mut out = vec![0.0; rows.len() / matrix.inputs() * matrix.outputs()];
+    matrix.product(rows, &mut out);
     out
-}
-
-fn product_into(matrix: &PackedMatrix, rows: &[f32], out: &mut Vec<f32>) {
-    out.resize(rows.len() / matrix.inputs() * matrix.outputs(), 0.0);
-    matrix.product(rows, out);
 }
 
 fn add(rows: &mut [f32], residual: &[f32]) {

@@ -1,6 +1,10 @@
-use crate::{encoder::Pass, weights::EncoderWeights};
+use crate::{
+    encoder::{Pass, Scratch},
+    weights::{EncoderWeights, Numbers},
+};
 use attackline_kernels::{independent_probabilities, probabilities};
 use attackline_model::{Classifier, Encoded, EncoderSpec, Labels, ModelError, ModelFolder, Prediction, Settings, Step, TextTokenizer, TokenBatch};
+use std::sync::{Mutex, PoisonError};
 
 /// Why a folder can't be served.
 #[derive(Debug, thiserror::Error)]
@@ -20,19 +24,26 @@ pub struct Engine {
     labels: Labels,
     tokenizer: TextTokenizer,
     settings: Settings,
+    /// Buffers of passes that are over: as many as there were threads.
+    scratch: Mutex<Vec<Scratch>>,
 }
 
 impl Engine {
     /// Lays the folder's weights out for inference.
     pub fn new(folder: &ModelFolder) -> Result<Self, EngineError> {
+        Self::with_numbers(folder, Numbers::AsStored)
+    }
+
+    pub(crate) fn with_numbers(folder: &ModelFolder, numbers: Numbers) -> Result<Self, EngineError> {
         let labels = folder.labels.clone().ok_or(EngineError::NoLabels)?;
         let tokenizer = folder.tokenizer(None)?;
         Ok(Self {
             spec: folder.spec.clone(),
-            weights: EncoderWeights::new(folder, labels.len(), tokenizer.max_length())?,
+            weights: EncoderWeights::new(folder, labels.len(), tokenizer.max_length(), numbers)?,
             tokenizer,
             settings: folder.settings.clone(),
             labels,
+            scratch: Mutex::default(),
         })
     }
 
@@ -48,7 +59,24 @@ impl Engine {
     /// [`Engine::logits`], telling `seen` of every step's result on the way: to compare it with another implementation's. Where the
     /// head reads only first tokens, the last layer's results after its attention are of those alone.
     pub fn observed_logits(&self, batch: &TokenBatch, seen: &mut dyn FnMut(Step, &[f32])) -> Vec<f32> {
-        if batch.is_empty() { Vec::new() } else { Pass { spec: &self.spec, weights: &self.weights, batch, seen }.logits() }
+        if batch.is_empty() {
+            return Vec::new();
+        }
+        let waiting = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut scratch = waiting().pop().unwrap_or_default();
+        let logits = Pass { spec: &self.spec, weights: &self.weights, batch, seen }.logits(&mut scratch);
+        waiting().push(scratch);
+        logits
+    }
+}
+
+impl Engine {
+    /// The products that were looked at, by name, with their errors in int8.
+    pub(crate) fn errors(&self) -> Vec<(String, f64)> {
+        let named = self.weights.layers.iter().enumerate().flat_map(|(layer, weights)| {
+            weights.products().into_iter().filter_map(move |(name, matrix)| Some((format!("layer.{layer}.{name}"), matrix.error()?)))
+        });
+        named.collect()
     }
 }
 

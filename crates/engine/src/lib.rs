@@ -1,11 +1,16 @@
 //! Native CPU inference: an [`EncoderSpec`](attackline_model::EncoderSpec) and its weights become an [`Engine`] that
 //! answers packed, padding-free batches.
 //!
+//! The products of the layers are computed in f32, or in int8 where the folder says so (`attackline model quantize`).
+//!
 //! Products, norms and activations run over all tokens of a batch at once, attention a line at a time. Each row's
 //! arithmetic is the same in every batch, so a line alone and the same line in company get the same bits.
 
 mod encoder;
 mod engine;
+mod matrix;
+mod quantize;
 mod weights;
 
 pub use engine::{Engine, EngineError};
+pub use quantize::{QuantizeOptions, quantize};
