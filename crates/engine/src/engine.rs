@@ -1,10 +1,6 @@
-use crate::{
-    encoder::{Pass, Scratch},
-    weights::{EncoderWeights, Numbers},
-};
+use crate::{Encoder, weights::Numbers};
 use attackline_kernels::{independent_probabilities, probabilities};
-use attackline_model::{Classifier, Encoded, EncoderSpec, Labels, ModelError, ModelFolder, Prediction, Settings, Step, TextTokenizer, TokenBatch};
-use std::sync::{Mutex, PoisonError};
+use attackline_model::{Classifier, Encoded, Labels, ModelError, ModelFolder, Prediction, Settings, Step, TextTokenizer, TokenBatch};
 
 /// Why a folder can't be served.
 #[derive(Debug, thiserror::Error)]
@@ -19,13 +15,10 @@ pub enum EngineError {
 
 /// A model ready to answer. One call computes on the calling thread; several threads may call at once.
 pub struct Engine {
-    spec: EncoderSpec,
-    weights: EncoderWeights,
+    encoder: Encoder,
     labels: Labels,
     tokenizer: TextTokenizer,
     settings: Settings,
-    /// Buffers of passes that are over: as many as there were threads.
-    scratch: Mutex<Vec<Scratch>>,
 }
 
 impl Engine {
@@ -38,13 +31,16 @@ impl Engine {
         let labels = folder.labels.clone().ok_or(EngineError::NoLabels)?;
         let tokenizer = folder.tokenizer(None)?;
         Ok(Self {
-            spec: folder.spec.clone(),
-            weights: EncoderWeights::new(folder, labels.len(), tokenizer.max_length(), numbers)?,
+            encoder: Encoder::with_numbers(folder, tokenizer.max_length(), numbers)?,
             tokenizer,
             settings: folder.settings.clone(),
             labels,
-            scratch: Mutex::default(),
         })
+    }
+
+    /// What computes its answers.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
     }
 
     /// The head's raw outputs, `[lines, labels]`.
@@ -59,24 +55,7 @@ impl Engine {
     /// [`Engine::logits`], telling `seen` of every step's result on the way: to compare it with another implementation's. Where the
     /// head reads only first tokens, the last layer's results after its attention are of those alone.
     pub fn observed_logits(&self, batch: &TokenBatch, seen: &mut dyn FnMut(Step, &[f32])) -> Vec<f32> {
-        if batch.is_empty() {
-            return Vec::new();
-        }
-        let waiting = || self.scratch.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut scratch = waiting().pop().unwrap_or_default();
-        let logits = Pass { spec: &self.spec, weights: &self.weights, batch, seen }.logits(&mut scratch);
-        waiting().push(scratch);
-        logits
-    }
-}
-
-impl Engine {
-    /// The products that were looked at, by name, with their errors in int8.
-    pub(crate) fn errors(&self) -> Vec<(String, f64)> {
-        let named = self.weights.layers.iter().enumerate().flat_map(|(layer, weights)| {
-            weights.products().into_iter().filter_map(move |(name, matrix)| Some((format!("layer.{layer}.{name}"), matrix.error()?)))
-        });
-        named.collect()
+        self.encoder.observed_logits(batch, seen)
     }
 }
 

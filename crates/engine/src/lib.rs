@@ -9,8 +9,12 @@
 mod encoder;
 mod engine;
 mod matrix;
+mod profile;
+mod pass;
 mod quantize;
 mod weights;
 
+pub use encoder::Encoder;
 pub use engine::{Engine, EngineError};
+pub use profile::{Operation, Profile, Spent};
 pub use quantize::{QuantizeOptions, quantize};

@@ -1,5 +1,7 @@
+use crate::profile::{Operation, Profile};
 use attackline_kernels::{Edge, Int8Matrix, PackedMatrix, QuantizedRows, gelu};
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 /// The weights and the bias of a product with every token, in the numbers that it is computed in.
 pub(crate) enum Matrix {
@@ -21,6 +23,8 @@ pub(crate) struct Compared {
 pub(crate) struct ProductScratch {
     quantized: QuantizedRows,
     result: Vec<f32>,
+    /// Where the time goes, where somebody asked.
+    pub(crate) profile: Option<Profile>,
 }
 
 impl Matrix {
@@ -36,13 +40,25 @@ impl Matrix {
     }
 
     /// The product with `rows`, into `out`: written, bent, or added to what stands there.
-    pub(crate) fn product(&self, rows: &[f32], edge: Edge, out: &mut Vec<f32>, scratch: &mut ProductScratch) {
+    pub(crate) fn product(&self, operation: Operation, rows: &[f32], edge: Edge, out: &mut Vec<f32>, scratch: &mut ProductScratch) {
+        let start = Instant::now();
         match self {
-            Self::F32(matrix) => exact(matrix, rows, edge, out, &mut scratch.result),
+            Self::F32(matrix) => {
+                exact(matrix, rows, edge, out, &mut scratch.result);
+                if let Some(profile) = &mut scratch.profile {
+                    profile.add(operation, start.elapsed(), 2.0 * (out.len() * matrix.inputs()) as f64, false);
+                }
+            }
             Self::Int8(matrix) => {
                 scratch.quantized.quantize(rows, matrix.inputs());
+                let quantized = Instant::now();
                 out.resize(scratch.quantized.rows() * matrix.outputs(), 0.0);
                 matrix.product(&scratch.quantized, edge, out);
+                if let Some(profile) = &mut scratch.profile {
+                    let operations = 2.0 * (out.len() * matrix.inputs()) as f64;
+                    profile.add(Operation::Quantize, quantized - start, 0.0, false);
+                    profile.add(operation, quantized.elapsed(), operations, true);
+                }
             }
             Self::Compared(compared) => {
                 compared.look(rows, scratch);

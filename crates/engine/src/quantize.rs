@@ -31,7 +31,7 @@ impl Default for QuantizeOptions {
 pub fn quantize(folder: &ModelFolder, lines: &[Vec<u32>], options: QuantizeOptions) -> Result<ModelFolder, EngineError> {
     let both = Engine::with_numbers(folder, Numbers::Compared)?;
     let exact = predictions(&both, lines, options.threads);
-    let errors = both.errors();
+    let errors = both.encoder().errors();
     drop(both);
     let mut worst: Vec<&(String, f64)> = errors.iter().collect();
     worst.sort_by(|a, b| b.1.total_cmp(&a.1));
@@ -50,7 +50,7 @@ pub fn quantize(folder: &ModelFolder, lines: &[Vec<u32>], options: QuantizeOptio
     }
 }
 
-/// The product that a weight belongs to, as [`Engine::errors`] names it.
+/// The product that a weight belongs to, as the errors names it.
 fn product_name(role: Role) -> Option<String> {
     use LayerRole::*;
     let Role::Layer(layer, role) = role else { return None };
