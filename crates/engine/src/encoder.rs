@@ -35,6 +35,20 @@ impl Encoder {
         self.observed_logits(batch, &mut |_, _| {})
     }
 
+    /// [`Encoder::logits`] with the batch's lines shared among up to `threads` threads. The answers are the same.
+    pub fn logits_on(&self, batch: &TokenBatch, threads: usize) -> Vec<f32> {
+        let parts = parts(batch, threads);
+        let Some((first, rest)) = parts.split_first().filter(|(_, rest)| !rest.is_empty()) else { return self.logits(batch) };
+        std::thread::scope(|scope| {
+            let others: Vec<_> = rest.iter().map(|part| scope.spawn(|| self.logits(part))).collect();
+            let mut logits = self.logits(first);
+            for other in others {
+                logits.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+            }
+            logits
+        })
+    }
+
     /// [`Encoder::logits`], telling `seen` of every step's result on the way. Where the head reads only first tokens, the last layer's
     /// results after its attention are of those alone.
     pub fn observed_logits(&self, batch: &TokenBatch, seen: &mut dyn FnMut(Step, &[f32])) -> Vec<f32> {
@@ -70,5 +84,41 @@ impl Encoder {
             weights.products().into_iter().filter_map(move |(name, matrix)| Some((format!("layer.{layer}.{name}"), matrix.error()?)))
         });
         named.collect()
+    }
+}
+
+/// The batch's lines in order in up to `count` batches of about as many tokens each.
+fn parts(batch: &TokenBatch, count: usize) -> Vec<TokenBatch> {
+    let mut parts: Vec<TokenBatch> = Vec::new();
+    let mut part = TokenBatch::new();
+    for line in batch.offsets().windows(2) {
+        part.push(&batch.ids()[line[0]..line[1]]);
+        let share = batch.tokens() * (parts.len() + 1) / count.max(1);
+        if line[1] >= share && parts.len() + 1 < count {
+            parts.push(std::mem::take(&mut part));
+        }
+    }
+    if !part.is_empty() {
+        parts.push(part);
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_hold_every_line_once_and_in_order() {
+        for lengths in [vec![3usize], vec![1, 1, 1, 90], vec![90, 1, 1, 1], vec![5; 33], vec![0, 4, 0]] {
+            let lines: Vec<Vec<u32>> = lengths.iter().enumerate().map(|(i, &length)| vec![i as u32; length]).collect();
+            let batch: TokenBatch = lines.iter().map(Vec::as_slice).collect();
+            for count in 0..6 {
+                let parts = parts(&batch, count);
+                assert!(parts.len() <= count.max(1), "{lengths:?} in {count}");
+                assert_eq!(parts.iter().map(TokenBatch::lines).sum::<usize>(), lines.len());
+                assert_eq!(parts.iter().flat_map(|part| part.ids().to_vec()).collect::<Vec<_>>(), batch.ids());
+            }
+        }
     }
 }

@@ -28,7 +28,7 @@ pub use binary_cross_entropy::binary_cross_entropy;
 pub use cross_entropy::{Loss, cross_entropy};
 pub use dropout::dropout;
 pub use gelu::{gelu, gelu_backward};
-pub use int8::{Edge, Int8Matrix, QuantizedRows};
+pub use int8::{Edge, Int8Matrix, QuantizedRows, int8_peak};
 pub use isa::Isa;
 pub use layer_norm::{layer_norm, layer_norm_backward};
 pub use matmul::{Transposed, matmul};

@@ -65,6 +65,11 @@ impl ModelFolder {
         Ok(folder)
     }
 
+    /// The architecture that the bytes of a `config.json` describe.
+    pub fn spec_of(config: &[u8]) -> Result<EncoderSpec, ModelError> {
+        EncoderSpec::from_config(&serde_json::from_slice(config).map_err(|error| ModelError::damaged(CONFIG, error))?)
+    }
+
     /// Reads the tokenizer of a folder that need not have weights, for lines of up to `max_length` tokens.
     pub fn read_tokenizer(path: &Path, max_length: usize) -> Result<TextTokenizer, ModelError> {
         let files = read_files(path)?;

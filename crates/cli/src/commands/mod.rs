@@ -1,5 +1,6 @@
 //! The commands and what they have in common.
 
+mod bench;
 mod classify;
 mod evaluate;
 mod generate;
@@ -41,6 +42,7 @@ enum Command {
     Tokenizer(tokenizer::Args),
     Evaluate(evaluate::Args),
     Model(model::Args),
+    Bench(bench::Args),
 }
 
 /// The arguments with what presets stand for.
@@ -58,6 +60,7 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Tokenizer(args) => tokenizer::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Model(args) => model::run(&args),
+        Command::Bench(args) => bench::run(&args),
     }
 }
 

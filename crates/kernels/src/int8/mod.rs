@@ -3,9 +3,11 @@
 //! The sums are exact in i32, whatever the instruction set and the tile, so a row's result does not depend on the other rows.
 
 mod matrix;
+mod peak;
 mod rows;
 
 pub use matrix::{Edge, Int8Matrix};
+pub use peak::int8_peak;
 pub use rows::QuantizedRows;
 
 pub(crate) use matrix::tile_portable;
