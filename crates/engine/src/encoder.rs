@@ -110,7 +110,7 @@ mod tests {
 
     #[test]
     fn parts_hold_every_line_once_and_in_order() {
-        for lengths in [vec![3usize], vec![1, 1, 1, 90], vec![90, 1, 1, 1], vec![5; 33], vec![0, 4, 0]] {
+        for lengths in [vec![3usize], vec![1, 1, 1, 90], vec![90, 1, 1, 1], vec![5; 33]] {
             let lines: Vec<Vec<u32>> = lengths.iter().enumerate().map(|(i, &length)| vec![i as u32; length]).collect();
             let batch: TokenBatch = lines.iter().map(Vec::as_slice).collect();
             for count in 0..6 {

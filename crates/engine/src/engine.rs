@@ -1,6 +1,7 @@
 use crate::{Encoder, weights::Numbers};
 use attackline_kernels::{independent_probabilities, probabilities};
 use attackline_model::{Classifier, Encoded, Labels, ModelError, ModelFolder, Prediction, Settings, Step, TextTokenizer, TokenBatch};
+use std::collections::HashMap;
 
 /// Why a folder can't be served.
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +72,11 @@ impl Classifier for Engine {
     fn classify(&self, batch: &TokenBatch) -> Vec<Prediction> {
         let probabilities = if self.labels.several() { independent_probabilities } else { probabilities };
         let predict = |logits: &[f32]| Prediction { scores: probabilities(logits, self.settings.temperature) };
-        self.logits(batch).chunks_exact(self.labels.len()).map(predict).collect()
+        // Logs repeat themselves: a line that comes several times is computed once.
+        let (distinct, places) = distinct(batch);
+        let logits = if distinct.lines() == batch.lines() { self.logits(batch) } else { self.logits(&distinct) };
+        let answers: Vec<Prediction> = logits.chunks_exact(self.labels.len()).map(predict).collect();
+        places.into_iter().map(|place| answers[place].clone()).collect()
     }
 
     fn threshold(&self) -> f32 {
@@ -80,5 +85,33 @@ impl Classifier for Engine {
 
     fn name(&self) -> &str {
         &self.settings.name
+    }
+}
+
+/// The batch's different lines in the order of their first places, and where among them each line is.
+fn distinct(batch: &TokenBatch) -> (TokenBatch, Vec<usize>) {
+    let (mut lines, mut seen) = (TokenBatch::new(), HashMap::new());
+    let place = |pair: &[usize]| {
+        let line = &batch.ids()[pair[0]..pair[1]];
+        *seen.entry(line).or_insert_with(|| {
+            lines.push(line);
+            lines.lines() - 1
+        })
+    };
+    let places = batch.offsets().windows(2).map(place).collect();
+    (lines, places)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_lines_share_a_place_and_others_do_not() {
+        let batch: TokenBatch = [&[1u32, 2][..], &[1], &[1, 2], &[2, 1], &[1]].into_iter().collect();
+        let (lines, places) = distinct(&batch);
+        assert_eq!(places, [0, 1, 0, 2, 1]);
+        assert_eq!((lines.ids(), lines.offsets()), (&[1u32, 2, 1, 2, 1][..], &[0usize, 2, 3, 5][..]));
+        assert_eq!(distinct(&TokenBatch::new()).1, [0usize; 0]);
     }
 }

@@ -70,7 +70,7 @@ impl Case {
                     Lengths::Ragged => {
                         // Twelve uniform numbers make a normal one, near enough.
                         let normal = (0..12).map(|_| next() as f64 / f64::from(1u32 << 31)).sum::<f64>() - 6.0;
-                        ((24f64.ln() + 0.65 * normal).exp().round() as usize).clamp(4, LONGEST_RAGGED.min(self.longest))
+                        ((24f64.ln() + 0.65 * normal).exp().round() as usize).clamp(4, LONGEST_RAGGED).min(self.longest)
                     }
                 };
                 let ids: Vec<u32> = (0..length).map(|_| (next() % self.vocabulary) as u32).collect();
