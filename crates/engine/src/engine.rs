@@ -31,12 +31,7 @@ impl Engine {
     pub(crate) fn with_numbers(folder: &ModelFolder, numbers: Numbers) -> Result<Self, EngineError> {
         let labels = folder.labels.clone().ok_or(EngineError::NoLabels)?;
         let tokenizer = folder.tokenizer(None)?;
-        Ok(Self {
-            encoder: Encoder::with_numbers(folder, tokenizer.max_length(), numbers)?,
-            tokenizer,
-            settings: folder.settings.clone(),
-            labels,
-        })
+        Ok(Self { encoder: Encoder::with_numbers(folder, tokenizer.max_length(), numbers)?, tokenizer, settings: folder.settings.clone(), labels })
     }
 
     /// What computes its answers.

@@ -9,8 +9,8 @@
 mod encoder;
 mod engine;
 mod matrix;
-mod profile;
 mod pass;
+mod profile;
 mod quantize;
 mod shape;
 mod weights;

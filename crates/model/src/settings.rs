@@ -58,7 +58,15 @@ pub struct TrainingSummary {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { name: "unnamed".into(), attack_version: "18.1".into(), max_length: 128, temperature: 1.0, threshold: 0.5, quantization: None, training: None }
+        Self {
+            name: "unnamed".into(),
+            attack_version: "18.1".into(),
+            max_length: 128,
+            temperature: 1.0,
+            threshold: 0.5,
+            quantization: None,
+            training: None,
+        }
     }
 }
 

@@ -197,7 +197,8 @@ mod tests {
 
     #[test]
     fn every_instruction_set_gets_the_very_integers_of_the_definition() {
-        for (count, inputs, outputs) in [(1, 1, 1), (2, 7, 64), (3, 33, 65), (4, 384, 130), (5, 100, 63), (6, 96, 64), (13, 1536, 70), (19, 44, 200)] {
+        for (count, inputs, outputs) in [(1, 1, 1), (2, 7, 64), (3, 33, 65), (4, 384, 130), (5, 100, 63), (6, 96, 64), (13, 1536, 70), (19, 44, 200)]
+        {
             let (activations, values) = (rows(count, inputs), weights(outputs * inputs, 3));
             let matrix = Int8Matrix::new(&values, &vec![1.0; outputs], &vec![0.0; outputs], inputs);
             let width = outputs.next_multiple_of(PANEL);
