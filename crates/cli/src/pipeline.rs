@@ -7,12 +7,12 @@
 use crate::diagnostics::Diagnostics;
 use anyhow::{Context, Result};
 use attackline_findings::Evidence;
-use attackline_model::{Classifier, ModelError, Prediction, TokenBatch};
+use attackline_model::{AnswerCache, Classifier, Encoded, KeptAnswer, ModelError, Prediction, TokenBatch};
 use attackline_telemetry::LogLine;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ pub struct Answer {
     /// Whether the model read only a part of it.
     pub truncated: bool,
     /// What the model says.
-    pub prediction: Prediction,
+    pub prediction: Arc<Prediction>,
     /// The parts of the line that carry the decision, where they were asked for.
     pub evidence: Option<Vec<Evidence>>,
 }
@@ -55,6 +55,7 @@ pub fn run<S, E>(
     classifier: &dyn Classifier,
     threads: usize,
     diagnostics: &Diagnostics,
+    cache: &AnswerCache,
     each: &Each,
     mut sink: impl FnMut(Vec<Answer>) -> Result<()>,
 ) -> Result<S>
@@ -71,7 +72,7 @@ where
         let jobs = std::sync::Arc::new(Mutex::new(jobs));
         for _ in 0..threads {
             let jobs = std::sync::Arc::clone(&jobs);
-            scope.spawn(move || work(&jobs, classifier, each));
+            scope.spawn(move || work(&jobs, classifier, cache, each));
         }
         drop(jobs);
         for reply in order.iter() {
@@ -131,23 +132,53 @@ fn fill(first: LogLine, lines: &Receiver<LogLine>) -> (Vec<LogLine>, bool) {
     (chunk, false)
 }
 
-fn work(jobs: &Mutex<Receiver<Job>>, classifier: &dyn Classifier, each: &Each) {
+fn work(jobs: &Mutex<Receiver<Job>>, classifier: &dyn Classifier, cache: &AnswerCache, each: &Each) {
     loop {
         let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).recv();
         let Ok(job) = job else { return };
-        let mut answers = classify(job.lines, classifier);
+        let mut answers = classify(job.lines, classifier, cache);
         answers.iter_mut().flatten().for_each(each);
         // Where nobody waits for the answer any more, the next job's sender is gone too.
         let _ = job.reply.send(answers);
     }
 }
 
-/// Tokenises and classifies lines, in batches of bounded size. A line's answer does not depend on its company.
-pub fn classify(lines: Vec<LogLine>, classifier: &dyn Classifier) -> Answers {
-    let encoded: Vec<_> = lines.iter().map(|line| classifier.encode(&line.text)).collect();
-    let mut predictions = Vec::with_capacity(lines.len());
+/// Answers lines: from the cache, else in batches of bounded size, each text once. A line's answer does not depend on its company.
+pub fn classify(lines: Vec<LogLine>, classifier: &dyn Classifier, cache: &AnswerCache) -> Answers {
+    let mut known: HashMap<&str, KeptAnswer> = HashMap::new();
+    let mut new = Vec::new();
+    let mut seen = HashSet::new();
+    for text in lines.iter().map(|line| line.text.as_str()).filter(|text| seen.insert(*text)) {
+        match cache.get(text) {
+            Some(answer) => drop(known.insert(text, answer)),
+            None => new.push(text),
+        }
+    }
+    for (text, answer) in answer_new(&new, classifier) {
+        cache.insert(text, &answer);
+        known.insert(text, answer);
+    }
+    let answers: Vec<Result<KeptAnswer, ModelError>> = lines
+        .iter()
+        .map(|line| match known.get(line.text.as_str()) {
+            Some(answer) => Ok(answer.clone()),
+            // The error once more, for each line that has it.
+            None => Err(classifier.encode(&line.text).expect_err("a text without an answer can't be encoded")),
+        })
+        .collect();
+    let answer = |(line, known): (LogLine, Result<KeptAnswer, ModelError>)| {
+        let KeptAnswer { truncated, prediction } = known?;
+        Ok(Answer { truncated: truncated || line.cut, line, prediction, evidence: None })
+    };
+    lines.into_iter().zip(answers).map(answer).collect()
+}
+
+/// The answers to those of the texts that can be encoded.
+fn answer_new<'a>(texts: &[&'a str], classifier: &dyn Classifier) -> Vec<(&'a str, KeptAnswer)> {
+    let encoded: Vec<(&str, Encoded)> = texts.iter().filter_map(|text| Some((*text, classifier.encode(text).ok()?))).collect();
+    let mut predictions = Vec::with_capacity(encoded.len());
     let mut batch = TokenBatch::new();
-    for ids in encoded.iter().flatten().map(|encoded| &encoded.ids) {
+    for (_, Encoded { ids, .. }) in &encoded {
         if !batch.is_empty() && batch.tokens() + ids.len() > BATCH_TOKENS {
             predictions.extend(classifier.classify(&std::mem::take(&mut batch)));
         }
@@ -156,13 +187,9 @@ pub fn classify(lines: Vec<LogLine>, classifier: &dyn Classifier) -> Answers {
     if !batch.is_empty() {
         predictions.extend(classifier.classify(&batch));
     }
-    let mut predictions = predictions.into_iter();
-    let answer = |(line, encoded): (LogLine, Result<attackline_model::Encoded, ModelError>)| {
-        let truncated = encoded?.truncated || line.cut;
-        let prediction = predictions.next().expect("one prediction for each line that could be encoded");
-        Ok(Answer { line, truncated, prediction, evidence: None })
-    };
-    lines.into_iter().zip(encoded).map(answer).collect()
+    let kept =
+        |((text, encoded), prediction): ((_, Encoded), _)| (text, KeptAnswer { truncated: encoded.truncated, prediction: Arc::new(prediction) });
+    encoded.into_iter().zip(predictions).map(kept).collect()
 }
 
 fn readable(answers: Answers, diagnostics: &Diagnostics) -> Vec<Answer> {
@@ -174,7 +201,7 @@ fn readable(answers: Answers, diagnostics: &Diagnostics) -> Vec<Answer> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use attackline_model::{Encoded, Labels};
+    use attackline_model::Labels;
 
     /// Scores a line by its own number, slowly for the early ones, so that answers come out of order.
     struct Numbers(Labels);
@@ -226,7 +253,7 @@ mod tests {
                 seen.extend(answers.into_iter().map(|answer| answer.line.text.parse::<u32>().unwrap()));
                 Ok(())
             };
-            let _source = run(source, &numbers(), threads, &diagnostics, &|_| (), sink).unwrap();
+            let _source = run(source, &numbers(), threads, &diagnostics, &AnswerCache::new(1 << 16), &|_| (), sink).unwrap();
             assert_eq!(seen, (0..5_000).filter(|number| number % 1_000 != 999).collect::<Vec<u32>>());
             assert_eq!(diagnostics.errors(), 5);
         }
@@ -235,14 +262,55 @@ mod tests {
     #[test]
     fn a_closed_output_ends_an_endless_source() {
         let source = (0u32..).map(|number| Ok::<_, String>(line(number.to_string())));
-        let ended = run(source, &numbers(), 2, &Diagnostics::new(false, false), &|_| (), |_| anyhow::bail!("closed"));
+        let ended = run(source, &numbers(), 2, &Diagnostics::new(false, false), &AnswerCache::new(0), &|_| (), |_| anyhow::bail!("closed"));
         assert_eq!(ended.err().unwrap().to_string(), "closed");
     }
 
     #[test]
     fn a_line_that_cannot_be_encoded_does_not_shift_the_others() {
-        let answers = classify(["1", "x", "2"].map(|text| line(text.into())).to_vec(), &numbers());
+        let answers = classify(["1", "x", "2"].map(|text| line(text.into())).to_vec(), &numbers(), &AnswerCache::new(0));
         assert!(answers[1].is_err());
         assert_eq!(answers[2].as_ref().unwrap().prediction.scores[0], 2.0);
+    }
+
+    /// Counts the lines that reach the model.
+    struct Counted(Numbers, std::sync::atomic::AtomicUsize);
+
+    impl Classifier for Counted {
+        fn labels(&self) -> &Labels {
+            self.0.labels()
+        }
+
+        fn encode(&self, text: &str) -> Result<Encoded, ModelError> {
+            self.0.encode(text)
+        }
+
+        fn classify(&self, batch: &TokenBatch) -> Vec<Prediction> {
+            self.1.fetch_add(batch.offsets().len() - 1, std::sync::atomic::Ordering::Relaxed);
+            self.0.classify(batch)
+        }
+
+        fn threshold(&self) -> f32 {
+            0.5
+        }
+
+        fn name(&self) -> &str {
+            "counted"
+        }
+    }
+
+    #[test]
+    fn the_same_line_is_computed_once_and_remembered() {
+        let counted = Counted(numbers(), Default::default());
+        let cache = AnswerCache::new(1 << 16);
+        for (again, computed) in [(1, 2), (2, 2)] {
+            let lines = ["7", "8", "7", "x", "7", "x"].map(|text| line(text.into())).to_vec();
+            let answers = classify(lines, &counted, &cache);
+            let scores: Vec<Option<f32>> = answers.iter().map(|answer| answer.as_ref().ok().map(|answer| answer.prediction.scores[0])).collect();
+            assert_eq!(scores, [Some(7.0), Some(8.0), Some(7.0), None, Some(7.0), None], "{again}");
+            assert_eq!(counted.1.load(std::sync::atomic::Ordering::Relaxed), computed);
+        }
+        let cut = LogLine { cut: true, ..line("7".into()) };
+        assert!(classify(vec![cut], &counted, &cache)[0].as_ref().unwrap().truncated, "what the reader cut stays cut");
     }
 }

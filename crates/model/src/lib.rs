@@ -6,6 +6,7 @@
 //!
 //! A folder is what Python `transformers` writes and reads; a *pack* ([`ModelFolder::to_pack`]) is such a folder in one compact file.
 
+mod answer_cache;
 mod batch;
 mod checkpoint;
 mod classifier;
@@ -29,6 +30,7 @@ mod tokenizer;
 mod weight_files;
 mod weights;
 
+pub use answer_cache::{AnswerCache, KeptAnswer};
 pub use batch::TokenBatch;
 pub use checkpoint::Checkpoint;
 pub use classifier::{Classifier, Encoded, Prediction};

@@ -8,7 +8,7 @@ use crate::output::{Output, OutputError, Target};
 use crate::pipeline::{self, Answer, Each};
 use anyhow::{Context, Result, bail};
 use attackline_findings::{Finding, LabelView, OutputFormat, TableOptions, WriterOptions, evidence, writer};
-use attackline_model::Classifier;
+use attackline_model::{AnswerCache, Classifier};
 use attackline_telemetry::{Counts, Format, InputPath, Inputs, LogLine, ReadError, ReadOptions};
 use clap::ValueEnum;
 use std::io::IsTerminal;
@@ -65,6 +65,9 @@ pub struct Args {
     /// Threads to classify with [default: one a processor]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
+    /// Remember answers to lines that may come again, in so many megabytes; 0 remembers none
+    #[arg(long, value_name = "MB", default_value_t = 64)]
+    cache: u16,
     /// table, ndjson or csv [default: table on a terminal; csv with -o NAME.csv; else ndjson]
     #[arg(long, value_name = "FORMAT")]
     output_format: Option<OutputFormat>,
@@ -111,6 +114,7 @@ struct Settings {
     top: usize,
     scores: bool,
     explain: bool,
+    cache_bytes: usize,
     threads: usize,
     summary: bool,
 }
@@ -151,6 +155,7 @@ impl Settings {
             top: args.top.get(),
             scores: args.scores,
             explain: args.explain,
+            cache_bytes: usize::from(args.cache) << 20,
             threads: threads(args.threads),
             summary,
         })
@@ -177,6 +182,9 @@ struct Tally {
     lines: u64,
     findings: u64,
     abstained: u64,
+    /// Different lines of a chunk that the cache was asked for, and those that it knew.
+    lookups: u64,
+    hits: u64,
 }
 
 /// Runs the command.
@@ -225,8 +233,9 @@ fn write_findings(
     let mut tally = Tally::default();
     let mut writer = writer(settings.format, &mut output, options);
     let texts = settings.texts.len() as u64;
+    let cache = AnswerCache::new(settings.cache_bytes);
     let source = Lines { texts: settings.texts.clone().into_iter(), inputs: Inputs::new(settings.paths.clone(), settings.read.clone()) };
-    let source = pipeline::run(source, engine, settings.threads, diagnostics, each, |answers| {
+    let source = pipeline::run(source, engine, settings.threads, diagnostics, &cache, each, |answers| {
         let (lines, findings) = (answers.len() as u64, tally.findings);
         for answer in answers {
             tally.lines += 1;
@@ -251,6 +260,7 @@ fn write_findings(
     show(settings, diagnostics, || writer.flush()).map_err(failed)?;
     drop(writer);
     output.finish()?;
+    (tally.lookups, tally.hits) = cache.lookups_and_hits();
     Ok((tally, source.inputs.counts()))
 }
 
@@ -290,5 +300,8 @@ fn summarise(settings: &Settings, tally: &Tally, counts: &Counts, errors: u64, s
             "{} files ({} empty), {} other events skipped, {errors} errors, {rate:.0} lines/s",
             counts.files, counts.empty_files, counts.skipped
         ));
+        if tally.hits > 0 {
+            say(format_args!("{} of {} lines' answers were known from before", tally.hits, tally.lookups));
+        }
     }
 }

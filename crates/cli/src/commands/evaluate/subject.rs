@@ -6,7 +6,7 @@ use crate::pipeline::{self, Answer};
 use anyhow::{Context, Result, bail};
 use attackline_evaluate::{Answered, Baseline};
 use attackline_findings::{Evidence, LabelView, evidence};
-use attackline_model::Classifier;
+use attackline_model::{AnswerCache, Classifier};
 use attackline_telemetry::LogLine;
 use std::convert::Infallible;
 use std::path::PathBuf;
@@ -92,7 +92,7 @@ impl Subject {
             answer.evidence = Some(evidence(engine.as_ref(), view, &answer.line.text, &decision));
         };
         let mut found = Vec::new();
-        let _rest = pipeline::run(lines, engine.as_ref(), threads, diagnostics, &explain, |answers| {
+        let _rest = pipeline::run(lines, engine.as_ref(), threads, diagnostics, &AnswerCache::new(0), &explain, |answers| {
             let label = |answer: &Answer| view.decide(&answer.prediction.scores, self.threshold).label;
             found.extend(answers.into_iter().map(|answer| Explained { label: label(&answer), evidence: answer.evidence.unwrap_or_default() }));
             Ok(())
@@ -113,7 +113,7 @@ impl Subject {
             Kind::Baseline(baseline) => texts.for_each(|text| scores.extend(baseline.predict(text))),
             Kind::Model(engine, view) => {
                 let lines = texts.map(|text| Ok::<_, Infallible>(LogLine { text: text.to_owned(), ..LogLine::default() }));
-                let _rest = pipeline::run(lines, engine.as_ref(), threads, diagnostics, &|_| (), |answers| {
+                let _rest = pipeline::run(lines, engine.as_ref(), threads, diagnostics, &AnswerCache::new(0), &|_| (), |answers| {
                     let attacks = answers.iter().fold(0, |attacks, answer| {
                         let decision = view.decide(&answer.prediction.scores, self.threshold);
                         scores.extend_from_slice(&decision.scores);

@@ -1,0 +1,57 @@
+// A line of the answer, checked: a server that sends something else must not break the page.
+
+const string = (value) => (typeof value === "string" ? value : "");
+const object = (value) => (value !== null && typeof value === "object" ? value : {});
+
+/** A finding as the console holds it. `raw` is the answer as it came. */
+export class Finding {
+  constructor(raw, id, input, line) {
+    const technique = object(raw.technique);
+    const event = object(raw.event);
+    const source = object(raw.source);
+    this.raw = raw;
+    this.id = id;
+    this.input = input;
+    this.line = line;
+    this.order = id;
+    this.error = typeof raw.error === "string" ? raw.error : "";
+    this.label = string(raw.label);
+    this.text = string(raw.text);
+    this.score = typeof raw.score === "number" ? raw.score : NaN;
+    this.kind = this.error !== "" || this.label === "" ? "error" : this.label === "Benign" ? "benign" : raw.abstained === true ? "abstained" : "attack";
+    this.name = string(technique.name);
+    this.url = string(technique.url);
+    this.tactics = Array.isArray(technique.tactics) ? technique.tactics.filter((tactic) => typeof tactic === "string") : [];
+    this.top = Array.isArray(raw.top) ? raw.top.filter((entry) => typeof entry?.label === "string" && typeof entry.score === "number") : [];
+    this.truncated = raw.truncated === true;
+    this.timestamp = string(event.timestamp);
+    this.time = this.timestamp === "" ? NaN : Date.parse(this.timestamp);
+    this.host = string(event.host);
+    this.user = string(event.user);
+    this.image = string(event.image);
+    this.parent = string(event.parent);
+    this.file = string(source.file);
+    this.record = Number.isInteger(source.record) ? source.record : null;
+    this.model = string(object(raw.model).name);
+    this.modelVersion = string(object(raw.model).version);
+    /** What an analyst said of it: `{id, verdict, correct}`. */
+    this.mark = null;
+  }
+
+  /** What the filter's words are looked for in, made when first needed. */
+  haystack() {
+    this.lower ??= [this.text, this.label, this.name, this.host, this.user, this.image, this.parent, this.file, this.error].join("\n").toLowerCase();
+    return this.lower;
+  }
+
+  /** The evidence as it came, or nothing. */
+  get evidence() {
+    return this.raw.evidence;
+  }
+
+  /** The time as the log wrote it, without the letters that ISO 8601 puts in. */
+  shownTime() {
+    const iso = this.timestamp.match(/^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)/);
+    return iso ? `${iso[1]} ${iso[2]}` : this.timestamp;
+  }
+}

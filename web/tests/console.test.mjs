@@ -1,0 +1,407 @@
+// The console in Chromium: what an analyst does with it, from pasting to the last download.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { after, before, test } from "node:test";
+import { isStandIn, launch, missing, open, paste, rows, serve, total, upload } from "./browser.mjs";
+
+if (missing) console.error(`SKIPPED, all tests in the browser: ${missing}`);
+const standInOnly = missing || (isStandIn ? false : "BASE_URL: needs the stand-in's answers");
+if (!missing && !isStandIn) console.error("SKIPPED: the tests that need the stand-in's answers, since BASE_URL is set");
+
+const LINES = ["ipconfig /all", "", "git pull --rebase origin main", "reg save HKLM\\SAM C:\\Users\\Public\\s.dat", "net user /domain", "netstat -ano"].join("\n");
+const HOSTILE = [
+  "<script>window.hit = 1</script> reg save HKLM\\SAM <img src=x onerror=\"window.hit = 1\">", "echo \x1b[31mred\x1b[0m \x07", "copy invoice\u202efdp.exe \u2066a\u2069", "javascript:window.hit=1 ${window.hit=1} {{1}} &lt;b&gt;",
+].join("\n");
+
+let browser;
+let server;
+
+before(async () => {
+  if (missing) return;
+  browser = await launch();
+  server = await serve();
+});
+
+after(async () => {
+  await browser?.close();
+  server?.stop();
+});
+
+/** A test with a page of its own, on which the browser must have nothing to complain of. */
+function onPage(name, { skip = missing || false, setup = (page) => paste(page, LINES), ...options }, run) {
+  test(name, { skip }, async () => {
+    const page = await open(browser, server.url, options);
+    try {
+      await setup(page);
+      await run(page);
+      assert.deepEqual(page.problems, []);
+    } finally {
+      await page.context().close();
+    }
+  });
+}
+
+const big = (page) => upload(page, "big-50000.evtx");
+const some = (page) => upload(page, "big-3000.evtx");
+const active = (page) => page.$eval(".row.active", (row) => Number(row.dataset.index));
+const settle = (page) => page.waitForTimeout(250);
+
+onPage("pasted lines are answered under the numbers that they were pasted with", {}, async (page) => {
+  assert.equal(await total(page), 5);
+  assert.deepEqual((await rows(page)).map((row) => row.line), ["1", "3", "4", "5", "6"]);
+});
+
+onPage("more lines than go into one request keep their numbers", { setup: (page) => paste(page, Array.from({ length: 6000 }, (_, line) => `whoami /${line + 1}`).join("\n")) }, async (page) => {
+  await page.keyboard.press("End");
+  await settle(page);
+  const last = (await rows(page)).at(-1);
+  assert.deepEqual([last.line, last.text], ["6000", "whoami /6000"]);
+});
+
+onPage("evidence is marked in the line", { skip: standInOnly }, async (page) => {
+  const row = (await rows(page)).find((row) => row.line === "4");
+  assert.equal(row.technique, "T1003.002");
+  const marked = await page.$$eval(`#row-${row.index} mark`, (marks) => marks.map((mark) => mark.textContent));
+  assert.deepEqual(marked, ["save", "HKLM\\SAM"]);
+});
+
+onPage("a file is uploaded, with its context", { skip: standInOnly, setup: (page) => upload(page, "events.ndjson", '{"text":"ss -antp","host":"web-01","user":"www-data","time":"2026-03-09T08:12:04Z"}\n{"text":"git pull"}\n') }, async (page) => {
+  const [first] = await rows(page);
+  assert.deepEqual([first.technique, first.host], ["T1049", "web-01"]);
+  await page.keyboard.press("Enter");
+  const context = await page.textContent("#details dl");
+  for (const words of ["web-01", "www-data", "2026-03-09T08:12:04Z", "events.ndjson", "mock 0.1.0"]) assert.ok(context.includes(words), context);
+});
+
+onPage("words, kinds and the least probability filter", { skip: standInOnly, setup: some }, async (page) => {
+  await page.click("[data-kind=attack]");
+  await settle(page);
+  assert.ok((await rows(page)).every((row) => row.kind.includes("attack")));
+  await page.keyboard.press("/");
+  await page.keyboard.type("technique:T1003 host:dc01");
+  await settle(page);
+  const found = await rows(page);
+  assert.ok(found.length > 0 && found.every((row) => row.technique.startsWith("T1003") && row.host === "dc01"));
+  await page.fill("#query", "score:nonsense");
+  await page.waitForSelector(".problem");
+  await page.fill("#query", "");
+  await page.fill("#minimum", "0.9");
+  await settle(page);
+  assert.ok((await rows(page)).every((row) => row.score >= 0.9));
+  await page.click("#chips .link");
+  await settle(page);
+  assert.ok((await page.isHidden("#chips")) && (await rows(page))[0].line === "1");
+});
+
+onPage("columns sort both ways and say so", { skip: standInOnly, setup: some }, async (page) => {
+  await page.click(".head .score .sort");
+  await settle(page);
+  const down = (await rows(page)).map((row) => row.score);
+  assert.deepEqual(down, [...down].sort((a, b) => b - a));
+  assert.equal(await page.getAttribute(".head .score", "aria-sort"), "descending");
+  await page.click(".head .score .sort");
+  await settle(page);
+  const up = (await rows(page)).map((row) => row.score);
+  assert.deepEqual(up, [...up].sort((a, b) => a - b));
+});
+
+onPage("groups by technique and host open and close", { skip: standInOnly, setup: some }, async (page) => {
+  await page.click("[data-kind=attack]");
+  await page.selectOption("#group", "technique");
+  await settle(page);
+  const [head, next] = await rows(page);
+  assert.ok(head.kind.includes("group") && head.technique.includes("T1003.002") && next.technique === "T1003.002", JSON.stringify(head));
+  await page.focus("#grid");
+  await page.keyboard.press("Home");
+  await page.keyboard.press("Enter");
+  await settle(page);
+  assert.ok((await rows(page))[1].kind.includes("group"));
+  await page.selectOption("#group", "host");
+  await settle(page);
+  assert.match((await rows(page))[0].name, /findings?, .*highest/);
+});
+
+onPage("the matrix counts and filters", { skip: standInOnly, setup: some }, async (page) => {
+  await page.keyboard.press("g");
+  await page.keyboard.press("m");
+  const cell = page.locator('[data-key="credential-access T1003.002"]');
+  const counted = Number(await cell.locator(".count").textContent());
+  assert.ok(counted > 0);
+  await cell.click();
+  await settle(page);
+  assert.match(await page.textContent("#chips"), new RegExp(`T1003.002.*${counted} of 3,000 shown`));
+  await page.keyboard.press("g");
+  await page.keyboard.press("m");
+  await page.click("[data-key=scope-all]");
+  assert.equal(await page.locator(".matrix section").count(), 14);
+  assert.ok((await page.locator(".matrix .technique").count()) > 200);
+});
+
+onPage("the timeline draws times and chooses a stretch", { skip: standInOnly, setup: some }, async (page) => {
+  await page.click("[data-view=timeline]");
+  const chart = page.locator("svg.timeline");
+  const { x, y, width } = await chart.boundingBox();
+  await page.mouse.move(x + width * 0.5, y + 50);
+  await page.mouse.down();
+  await page.mouse.move(x + width * 0.6, y + 50, { steps: 4 });
+  await page.mouse.up();
+  await settle(page);
+  assert.match(await page.textContent("#chips"), /2026-03-09 .* UTC/);
+  const left = Number((await page.textContent("#chips [role=status]")).split(" ")[0].replace(",", ""));
+  assert.ok(left > 100 && left < 1000, String(left));
+  await page.keyboard.press("x");
+  await page.click("[data-view=timeline]");
+  await chart.focus();
+  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("Shift+ArrowRight");
+  assert.match(await page.textContent(".readout"), /attacks?, .* lines/);
+  await page.keyboard.press("Enter");
+  await settle(page);
+  assert.match(await page.textContent("#chips"), /UTC/);
+});
+
+onPage("an empty table says why and what to do", {}, async (page) => {
+  await page.fill("#query", "no line has these words");
+  await page.waitForSelector("#table .empty:has-text('No finding passes the filter')");
+  await page.click("#table .empty button");
+  await page.waitForSelector("#table .empty", { state: "hidden" });
+  assert.equal((await rows(page)).length, 5);
+});
+
+onPage("lines without times are drawn by their order", {}, async (page) => {
+  await page.click("[data-view=timeline]");
+  assert.match(await page.textContent(".readout"), /line 1 to line 5/);
+});
+
+onPage("a finding's page says why, with the runners-up and a link", { skip: standInOnly }, async (page) => {
+  await page.click("text=reg save");
+  const details = await page.textContent("#details");
+  assert.match(details, /Reported: T1003\.002 is the most probable label, and its probability 0\.998 reaches the model's threshold of 0\.620/);
+  assert.ok((await page.locator("#details .scores li").count()) >= 3);
+  assert.equal(await page.getAttribute(".details-bar a", "href"), "https://attack.mitre.org/techniques/T1003/002/");
+  assert.match(await page.getAttribute(".details-bar a", "rel"), /noopener/);
+  await page.click("text=ipconfig");
+  assert.match(await page.textContent("#details"), /Not reported: T1016 .* stays below .* abstains/);
+  await page.goBack();
+  await page.keyboard.press("Escape");
+  assert.ok(await page.isHidden("#details"));
+});
+
+onPage("marks are kept, shown with rates, and taken back", { skip: standInOnly }, async (page) => {
+  server.seen.marks.clear();
+  await page.click("text=reg save");
+  await page.keyboard.press("b");
+  await page.waitForSelector(".verdict.benign[aria-pressed=true]");
+  assert.deepEqual([...server.seen.marks.values()], [{ text: "reg save HKLM\\SAM C:\\Users\\Public\\s.dat", label: "T1003.002", score: 0.998, verdict: "benign", model: "mock" }]);
+  await page.waitForSelector("text=1 benign, 100.0 % false positives");
+  await page.keyboard.press("w");
+  await page.keyboard.type("lsass");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector(".verdict.wrong[aria-pressed=true]");
+  assert.deepEqual([...server.seen.marks.values()].map((mark) => [mark.verdict, mark.correct_label]), [["wrong", "T1003.001"]], "the second mark takes the first one's place");
+  assert.equal((await rows(page))[2].mark, "✗");
+  await page.keyboard.press("u");
+  await page.waitForSelector(".verdict.wrong[aria-pressed=false]");
+  assert.equal(server.seen.marks.size, 0);
+  await page.keyboard.press("y");
+  await page.waitForSelector(".verdict.right[aria-pressed=true]");
+  await page.click("[data-view=marks]");
+  assert.match(await page.textContent(".rates tbody"), /T1003\.002.*0\.0 %/);
+  const [download] = await Promise.all([page.waitForEvent("download"), page.click("text=Download training data")]);
+  assert.equal(JSON.parse(readFileSync(await download.path(), "utf8")).verdict, "right");
+});
+
+onPage("keys move, open, close, filter and help", { setup: (page) => paste(page, LINES) }, async (page) => {
+  await page.keyboard.press("j");
+  await page.keyboard.press("ArrowDown");
+  assert.equal(await active(page), 2);
+  await page.keyboard.press("k");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#details:not([hidden])");
+  const first = await page.textContent("#details .whole-text");
+  await page.keyboard.press("j");
+  assert.notEqual(await page.textContent("#details .whole-text"), first);
+  await page.keyboard.press("Escape");
+  await page.waitForSelector("#details", { state: "hidden" });
+  await page.keyboard.press("End");
+  assert.equal(await active(page), 4);
+  assert.equal(await page.getAttribute("#grid", "aria-activedescendant"), "row-4");
+  await page.keyboard.press("?");
+  await page.waitForSelector("dialog .help");
+  await page.keyboard.press("j");
+  assert.equal(await active(page), 4, "a dialog has the keys to itself");
+  await page.keyboard.press("Escape");
+  for (const [keys, view] of [["gm", "matrix"], ["gt", "timeline"], ["gr", "marks"], ["gf", "findings"], ["n", "new"]]) {
+    for (const key of keys) await page.keyboard.press(key);
+    await page.waitForSelector(`#view-${view}:not([hidden])`);
+  }
+});
+
+onPage("hostile text stays text", { setup: (page) => paste(page, HOSTILE) }, async (page) => {
+  const shown = (await rows(page)).map((row) => row.text);
+  assert.ok(shown[0].startsWith("<script>window.hit"));
+  assert.equal(shown[1], "echo ‹ESC›[31mred‹ESC›[0m ‹BEL›");
+  assert.equal(shown[2], "copy invoice‹RLO›fdp.exe ‹LRI›a‹PDI›");
+  for (let row = 0; row < 4; row++) {
+    await page.keyboard.press(row === 0 ? "Enter" : "j");
+    await page.waitForTimeout(60);
+  }
+  for (const view of ["matrix", "timeline", "marks", "findings"]) await page.click(`[data-view=${view}]`);
+  assert.equal(await page.evaluate(() => window.hit), undefined);
+  assert.equal(await page.locator("main script, main img").count(), 0);
+  const raw = await page.evaluate(() => /[\u0000-\u0008\u000b-\u001f\u202a-\u202e\u2066-\u2069]/.test(document.body.textContent));
+  assert.equal(raw, false);
+});
+
+onPage("a huge line is clipped in the table and shown on demand", { skip: standInOnly, setup: (page) => paste(page, `${"x".repeat(4000)} netstat -ano ${"y".repeat(400_000)}\nnext`) }, async (page) => {
+  const [row] = await rows(page);
+  assert.ok(row.text.length < 500 && row.text.includes("netstat"), row.text);
+  await page.keyboard.press("Home");
+  await page.keyboard.press("Enter");
+  assert.ok((await page.textContent("#details .whole-text")).length < 100_000);
+  assert.match(await page.textContent("#details"), /longer than the model reads/);
+  await page.click("text=Show all 404,014 characters");
+  assert.equal((await page.textContent("#details .whole-text")).length, 404_014);
+  assert.ok((await page.locator("#details .whole-text").boundingBox()).height < 500, "it scrolls in its box");
+});
+
+onPage("50,000 findings scroll with a small document", { skip: standInOnly, setup: big }, async (page) => {
+  assert.equal(await total(page), 50_000);
+  const elements = () => page.evaluate(() => document.querySelectorAll("*").length);
+  assert.ok((await elements()) < 1500, String(await elements()));
+  await page.mouse.move(600, 500);
+  for (let turn = 0; turn < 20; turn++) {
+    await page.mouse.wheel(0, 3000);
+    await page.waitForTimeout(16);
+  }
+  await settle(page);
+  const first = (await rows(page))[0].index;
+  assert.ok(first > 1900, String(first));
+  await page.focus("#grid");
+  await page.keyboard.press("End");
+  await settle(page);
+  assert.equal((await rows(page)).at(-1).line, "50000");
+  assert.ok((await elements()) < 1500);
+  await page.fill("#query", "vssadmin");
+  await settle(page);
+  assert.ok((await rows(page)).every((row) => row.text.includes("vssadmin")));
+});
+
+onPage("findings are seen while more arrive, and cancelling keeps them", { skip: standInOnly, setup: async () => {} }, async (page) => {
+  await page.setInputFiles("#files", { name: "slow-big-9000.evtx", mimeType: "text/plain", buffer: Buffer.from("x") });
+  await page.waitForFunction(() => document.querySelectorAll(".space .row:not([hidden])").length > 5);
+  assert.ok(await page.isVisible("#progress"));
+  await page.click("#cancel");
+  await page.waitForSelector("text=cancelled after");
+  await settle(page);
+  const kept = await total(page);
+  assert.ok(kept > 5 && kept < 9000, String(kept));
+  await settle(page);
+  assert.equal(await total(page), kept);
+});
+
+onPage("a busy server is asked again; a cut answer and an unknown format are said", { skip: standInOnly, setup: async () => {} }, async (page) => {
+  await upload(page, "busy.txt", "netstat -ano\n");
+  assert.equal(await total(page), 1);
+  await upload(page, "cut.txt", "a\nb\nc\nd\n");
+  assert.match(await page.textContent("#toasts"), /middle of a line\. 2 lines had been answered/);
+  await upload(page, "tool.exe");
+  assert.match(await page.textContent("#toasts"), /tool\.exe: attackline does not know this format/);
+  await paste(page, "#refuse this\nnet user");
+  assert.equal(await total(page, "error"), 1);
+});
+
+onPage("downloads hold what is shown", { skip: standInOnly, setup: some }, async (page) => {
+  await page.click("[data-kind=attack]");
+  await settle(page);
+  const attacks = await total(page, "attack");
+  const save = async (format) => {
+    await page.click("#download");
+    const [download] = await Promise.all([page.waitForEvent("download"), page.click(`.formats button:has-text("${format}")`)]);
+    return readFileSync(await download.path(), "utf8");
+  };
+  assert.equal((await save("CSV")).trim().split("\n").length, attacks + 1);
+  const found = (await save("NDJSON")).trim().split("\n").map((line) => JSON.parse(line));
+  assert.ok(found.length === attacks && found.every((finding) => finding.label !== "Benign" && !finding.abstained));
+  const layer = JSON.parse(await save("Navigator"));
+  assert.equal(layer.techniques.reduce((sum, technique) => sum + technique.score, 0), attacks);
+  assert.match(await save("HTML"), /^<!doctype html>/);
+});
+
+test("a token is asked for, sent, and forgotten with the page", { skip: standInOnly }, async () => {
+  const guarded = await serve({ token: "secret" });
+  const page = await open(browser, guarded.url, { ready: false });
+  try {
+    await page.fill("#token-field", "wrong");
+    await page.keyboard.press("Enter");
+    await page.waitForSelector("text=the token is not known");
+    await page.fill("#token-field", "secret");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.getElementById("model-note").textContent !== "");
+    await paste(page, "net user");
+    assert.equal(await page.evaluate(() => sessionStorage.length + localStorage.length), 0);
+    await page.reload();
+    await page.waitForSelector("#token-field");
+    await page.fill("#token-field", "secret");
+    await page.check("#token-keep");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.getElementById("model-note").textContent !== "");
+    await page.reload();
+    await page.waitForFunction(() => document.getElementById("model-note").textContent !== "");
+    assert.deepEqual(page.problems, []);
+  } finally {
+    await page.context().close();
+    guarded.stop();
+  }
+});
+
+test("a model without evidence and a server without marks are lived with", { skip: standInOnly }, async () => {
+  const plain = await serve({ explain: false, feedback: false });
+  const page = await open(browser, plain.url);
+  try {
+    await paste(page, LINES);
+    await paste(page, LINES);
+    assert.equal(plain.seen.requests.filter((request) => request.startsWith("POST /api/v1/classify")).length, 3, "refused once, then not asked for");
+    await page.click("text=reg save");
+    await page.keyboard.press("y");
+    assert.match(await page.textContent("#details"), /keeps no marks/);
+    assert.deepEqual(page.problems, []);
+  } finally {
+    await page.context().close();
+    plain.stop();
+  }
+});
+
+onPage("a narrow screen has one column", { viewport: { width: 390, height: 800 } }, async (page) => {
+  const wide = () => page.evaluate(() => document.documentElement.scrollWidth);
+  assert.equal(await wide(), 390);
+  const table = await page.$eval(".space .row", (row) => row.getBoundingClientRect().width);
+  assert.ok(table <= 390);
+  await page.click(".space .row");
+  const box = await page.locator("#details").boundingBox();
+  assert.ok(box.width >= 380, "a finding takes the whole width");
+  await page.click("[data-key=close]");
+  for (const view of ["matrix", "timeline", "marks"]) {
+    await page.click(`[data-view=${view}]`);
+    assert.equal(await wide(), 390, view);
+  }
+});
+
+onPage("dark follows the system and the switch", { colorScheme: "dark" }, async (page) => {
+  const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const dark = await ground();
+  await page.click("#theme");
+  const light = await ground();
+  assert.notEqual(light, dark);
+  await page.reload();
+  assert.equal(await ground(), light, "the choice is kept");
+});
+
+onPage("what the page needs for a screen reader is there", {}, async (page) => {
+  assert.equal(await page.getAttribute("#grid", "role"), "grid");
+  assert.equal(await page.getAttribute("#grid", "aria-rowcount"), "6");
+  assert.equal(await page.locator(".space [role=row] [role=gridcell]").first().count(), 1);
+  const nameless = await page.$$eval("button, a, input, select, textarea", (elements) => elements.filter((element) => element.checkVisibility() && !(element.textContent.trim() || element.ariaLabel || element.labels?.length || element.title)).map((element) => element.outerHTML));
+  assert.deepEqual(nameless, []);
+});
