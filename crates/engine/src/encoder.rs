@@ -1,177 +1,124 @@
-//! The forward pass, step by step, over packed tokens.
+use crate::{
+    pass::{Pass, Scratch},
+    profile::Profile,
+    weights::{EncoderWeights, Numbers},
+};
+use attackline_model::{EncoderSpec, ModelError, ModelFolder, Step, TokenBatch};
+use std::sync::{Mutex, PoisonError};
 
-use crate::weights::{EncoderWeights, Layer, Norm};
-use attackline_kernels::{AttentionInput, AttentionScratch, PackedMatrix, Relative, attention, gelu, layer_norm, neighbours, tanh};
-use attackline_model::{Activation, EncoderSpec, Pooling, Step, TokenBatch};
-
-/// Buffers of one forward pass.
-#[derive(Default)]
-struct Scratch {
-    query_key_value: Vec<f32>,
-    context: Vec<f32>,
-    projected: Vec<f32>,
-    wide: Vec<f32>,
-    attention: AttentionScratch,
+/// A model's weights, laid out to compute logits from token ids. One call computes on the calling thread; several threads may call at
+/// once.
+pub struct Encoder {
+    spec: EncoderSpec,
+    weights: EncoderWeights,
+    /// Buffers of passes that are over: as many as there were threads.
+    scratch: Mutex<Vec<Scratch>>,
 }
 
-/// One forward pass over a batch.
-pub(crate) struct Pass<'a> {
-    pub spec: &'a EncoderSpec,
-    pub weights: &'a EncoderWeights,
-    pub batch: &'a TokenBatch,
-    /// Told of every step. Where the head reads only first tokens, the last layer's results after its attention are of those alone.
-    pub seen: &'a mut dyn FnMut(Step, &[f32]),
-}
+impl Encoder {
+    /// Lays the folder's weights out for lines of up to `longest` tokens. The folder must have labels.
+    pub fn new(folder: &ModelFolder, longest: usize) -> Result<Self, ModelError> {
+        Self::with_numbers(folder, longest, Numbers::AsStored)
+    }
 
-impl Pass<'_> {
-    /// Logits `[lines, labels]`.
-    pub(crate) fn logits(mut self) -> Vec<f32> {
-        let mut hidden = self.embed();
-        (self.seen)(Step::Embeddings, &hidden);
-        let convolved = self.convolve(&hidden);
-        let mut scratch = Scratch::default();
-        let last = self.weights.layers.len() - 1;
-        for (index, layer) in self.weights.layers.iter().enumerate() {
-            self.attend(index, layer, &hidden, &mut scratch);
-            // Pooling reads only each line's first token, so the last layer computes nothing else after its attention.
-            let pooled_next = index == last && self.spec.head.pooling == Pooling::First && (index > 0 || convolved.is_none());
-            if pooled_next {
-                hidden = self.first_rows(&hidden);
-                scratch.context = self.first_rows(&scratch.context);
+    pub(crate) fn with_numbers(folder: &ModelFolder, longest: usize, numbers: Numbers) -> Result<Self, ModelError> {
+        let labels = folder.labels.as_ref().map_or(0, |labels| labels.len());
+        let weights = EncoderWeights::new(folder, labels, longest, numbers)?;
+        Ok(Self { spec: folder.spec.clone(), weights, scratch: Mutex::default() })
+    }
+
+    /// The head's raw outputs, `[lines, labels]`.
+    ///
+    /// # Panics
+    /// If a token id is not in the vocabulary or a line is longer than the weights were laid out for.
+    pub fn logits(&self, batch: &TokenBatch) -> Vec<f32> {
+        self.observed_logits(batch, &mut |_, _| {})
+    }
+
+    /// [`Encoder::logits`] with the batch's lines shared among up to `threads` threads. The answers are the same.
+    pub fn logits_on(&self, batch: &TokenBatch, threads: usize) -> Vec<f32> {
+        let parts = parts(batch, threads);
+        let Some((first, rest)) = parts.split_first().filter(|(_, rest)| !rest.is_empty()) else { return self.logits(batch) };
+        std::thread::scope(|scope| {
+            let others: Vec<_> = rest.iter().map(|part| scope.spawn(|| self.logits(part))).collect();
+            let mut logits = self.logits(first);
+            for other in others {
+                logits.extend(other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
             }
-            self.finish_layer(index, layer, &mut hidden, &mut scratch);
-            if let (0, Some(convolved), Some(weights)) = (index, &convolved, &self.weights.convolution) {
-                add(&mut hidden, convolved);
-                self.norm(&mut hidden, &weights.norm);
-            }
-            (self.seen)(Step::Output(index), &hidden);
+            logits
+        })
+    }
+
+    /// [`Encoder::logits`], telling `seen` of every step's result on the way. Where the head reads only first tokens, the last layer's
+    /// results after its attention are of those alone.
+    pub fn observed_logits(&self, batch: &TokenBatch, seen: &mut dyn FnMut(Step, &[f32])) -> Vec<f32> {
+        if batch.is_empty() {
+            return Vec::new();
         }
-        let pooled = self.pool(hidden);
-        (self.seen)(Step::Pooled, &pooled);
-        let logits = product(&self.weights.classifier, &pooled);
-        (self.seen)(Step::Logits, &logits);
+        let mut scratch = self.waiting().pop().unwrap_or_default();
+        let logits = Pass { spec: &self.spec, weights: &self.weights, batch, seen }.logits(&mut scratch);
+        self.waiting().push(scratch);
         logits
     }
 
-    /// Word, position and type vectors, summed, projected where the tables are narrower, and normed: `[tokens, hidden]`.
-    fn embed(&self) -> Vec<f32> {
-        let (width, weights) = (self.spec.embedding, self.weights);
-        let mut sums = Vec::with_capacity(self.batch.tokens() * width);
-        for line in self.batch.offsets().windows(2) {
-            for (position, &id) in self.batch.ids()[line[0]..line[1]].iter().enumerate() {
-                let word = &weights.words[id as usize * width..][..width];
-                if weights.places.is_empty() {
-                    sums.extend_from_slice(word);
-                    continue;
-                }
-                let row = if self.spec.absolute.is_some() { position } else { 0 };
-                let place = &weights.places[row * width..][..width];
-                sums.extend(word.iter().zip(place).map(|(word, place)| word + place));
+    /// [`Encoder::logits`], and where the time went, added to `profile`.
+    pub fn profiled_logits(&self, batch: &TokenBatch, profile: &mut Profile) -> Vec<f32> {
+        if batch.is_empty() {
+            return Vec::new();
+        }
+        let mut scratch = self.waiting().pop().unwrap_or_default();
+        scratch.products.profile = Some(std::mem::take(profile));
+        let logits = Pass { spec: &self.spec, weights: &self.weights, batch, seen: &mut |_, _| {} }.logits(&mut scratch);
+        *profile = scratch.products.profile.take().unwrap_or_default();
+        self.waiting().push(scratch);
+        logits
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Vec<Scratch>> {
+        self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The products that were looked at, by name, with their errors in int8.
+    pub(crate) fn errors(&self) -> Vec<(String, f64)> {
+        let named = self.weights.layers.iter().enumerate().flat_map(|(layer, weights)| {
+            weights.products().into_iter().filter_map(move |(name, matrix)| Some((format!("layer.{layer}.{name}"), matrix.error()?)))
+        });
+        named.collect()
+    }
+}
+
+/// The batch's lines in order in up to `count` batches of about as many tokens each.
+fn parts(batch: &TokenBatch, count: usize) -> Vec<TokenBatch> {
+    let mut parts: Vec<TokenBatch> = Vec::new();
+    let mut part = TokenBatch::new();
+    for line in batch.offsets().windows(2) {
+        part.push(&batch.ids()[line[0]..line[1]]);
+        let share = batch.tokens() * (parts.len() + 1) / count.max(1);
+        if line[1] >= share && parts.len() + 1 < count {
+            parts.push(std::mem::take(&mut part));
+        }
+    }
+    if !part.is_empty() {
+        parts.push(part);
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_hold_every_line_once_and_in_order() {
+        for lengths in [vec![3usize], vec![1, 1, 1, 90], vec![90, 1, 1, 1], vec![5; 33]] {
+            let lines: Vec<Vec<u32>> = lengths.iter().enumerate().map(|(i, &length)| vec![i as u32; length]).collect();
+            let batch: TokenBatch = lines.iter().map(Vec::as_slice).collect();
+            for count in 0..6 {
+                let parts = parts(&batch, count);
+                assert!(parts.len() <= count.max(1), "{lengths:?} in {count}");
+                assert_eq!(parts.iter().map(TokenBatch::lines).sum::<usize>(), lines.len());
+                assert_eq!(parts.iter().flat_map(|part| part.ids().to_vec()).collect::<Vec<_>>(), batch.ids());
             }
         }
-        let mut hidden = match &weights.embedding_projection {
-            Some(projection) => product(projection, &sums),
-            None => sums,
-        };
-        self.norm(&mut hidden, &weights.embedding_norm);
-        hidden
     }
-
-    /// Queries, keys and values of all tokens, then attention within each line, into `scratch.context`.
-    fn attend(&mut self, index: usize, layer: &Layer, hidden: &[f32], scratch: &mut Scratch) {
-        product_into(&layer.query_key_value, hidden, &mut scratch.query_key_value);
-        (self.seen)(Step::QueryKeyValue(index), &scratch.query_key_value);
-        scratch.context.resize(hidden.len(), 0.0);
-        let input = AttentionInput {
-            qkv: &scratch.query_key_value,
-            offsets: self.batch.offsets(),
-            heads: self.spec.heads,
-            terms: self.spec.attention_terms,
-            relative: layer.relative.as_ref().map(|terms| Relative { terms, rows: &self.weights.distances }),
-            dropout: None,
-        };
-        attention(input, &mut scratch.context, &mut scratch.attention);
-        (self.seen)(Step::Context(index), &scratch.context);
-    }
-
-    /// Output projection, residual and norm; feed-forward block, residual and norm.
-    fn finish_layer(&mut self, index: usize, layer: &Layer, hidden: &mut [f32], scratch: &mut Scratch) {
-        product_into(&layer.attention_output, &scratch.context, &mut scratch.projected);
-        add(hidden, &scratch.projected);
-        self.norm(hidden, &layer.attention_norm);
-        (self.seen)(Step::Attention(index), hidden);
-        product_into(&layer.up, hidden, &mut scratch.wide);
-        activate(self.spec.activation, &mut scratch.wide);
-        product_into(&layer.down, &scratch.wide, &mut scratch.projected);
-        add(hidden, &scratch.projected);
-        self.norm(hidden, &layer.output_norm);
-    }
-
-    /// The convolution over each line's tokens, nothing standing beyond its ends: `[tokens, hidden]`. `None` where the model has none.
-    fn convolve(&self, hidden: &[f32]) -> Option<Vec<f32>> {
-        let (convolution, weights) = self.spec.convolution.zip(self.weights.convolution.as_ref())?;
-        let mut out = product(&weights.product, &neighbours(hidden, self.batch.offsets(), convolution.kernel));
-        activate(convolution.activation, &mut out);
-        Some(out)
-    }
-
-    fn pool(&self, hidden: Vec<f32>) -> Vec<f32> {
-        let (width, lines) = (self.spec.hidden, self.batch.lines());
-        let mut pooled = match self.spec.head.pooling {
-            Pooling::First if hidden.len() == lines * width => hidden,
-            Pooling::First => self.first_rows(&hidden),
-            Pooling::Mean => {
-                let line_mean = |line: &[usize]| mean_row(&hidden[line[0] * width..line[1] * width], width);
-                self.batch.offsets().windows(2).flat_map(line_mean).collect()
-            }
-        };
-        if let (Some(dense), Some(activation)) = (&self.weights.pooler, self.spec.head.dense) {
-            pooled = product(dense, &pooled);
-            activate(activation, &mut pooled);
-        }
-        pooled
-    }
-
-    /// The rows of each line's first token.
-    fn first_rows(&self, rows: &[f32]) -> Vec<f32> {
-        let (starts, width) = (&self.batch.offsets()[..self.batch.lines()], self.spec.hidden);
-        starts.iter().flat_map(|&start| &rows[start * width..][..width]).copied().collect()
-    }
-
-    fn norm(&self, rows: &mut [f32], norm: &Norm) {
-        layer_norm(rows, &norm.gain, &norm.bias, self.spec.norm_epsilon);
-    }
-}
-
-/// The mean of the rows, summed from the first to the last.
-fn mean_row(rows: &[f32], width: usize) -> Vec<f32> {
-    let mut mean = vec![0.0; width];
-    for row in rows.chunks_exact(width) {
-        add(&mut mean, row);
-    }
-    let count = (rows.len() / width) as f32;
-    mean.iter_mut().for_each(|value| *value /= count);
-    mean
-}
-
-fn activate(activation: Activation, values: &mut [f32]) {
-    match activation {
-        Activation::Gelu => gelu(values),
-        Activation::Tanh => tanh(values),
-    }
-}
-
-fn product(matrix: &PackedMatrix, rows: &[f32]) -> Vec<f32> {
-    let mut out = Vec::new();
-    product_into(matrix, rows, &mut out);
-    out
-}
-
-fn product_into(matrix: &PackedMatrix, rows: &[f32], out: &mut Vec<f32>) {
-    out.resize(rows.len() / matrix.inputs() * matrix.outputs(), 0.0);
-    matrix.product(rows, out);
-}
-
-fn add(rows: &mut [f32], residual: &[f32]) {
-    rows.iter_mut().zip(residual).for_each(|(value, add)| *value += add);
 }

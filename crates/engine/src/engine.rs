@@ -1,6 +1,7 @@
-use crate::{encoder::Pass, weights::EncoderWeights};
+use crate::{Encoder, weights::Numbers};
 use attackline_kernels::{independent_probabilities, probabilities};
-use attackline_model::{Classifier, Encoded, EncoderSpec, Labels, ModelError, ModelFolder, Prediction, Settings, Step, TextTokenizer, TokenBatch};
+use attackline_model::{Classifier, Encoded, Labels, ModelError, ModelFolder, Prediction, Settings, Step, TextTokenizer, TokenBatch};
+use std::collections::HashMap;
 
 /// Why a folder can't be served.
 #[derive(Debug, thiserror::Error)]
@@ -15,8 +16,7 @@ pub enum EngineError {
 
 /// A model ready to answer. One call computes on the calling thread; several threads may call at once.
 pub struct Engine {
-    spec: EncoderSpec,
-    weights: EncoderWeights,
+    encoder: Encoder,
     labels: Labels,
     tokenizer: TextTokenizer,
     settings: Settings,
@@ -25,15 +25,18 @@ pub struct Engine {
 impl Engine {
     /// Lays the folder's weights out for inference.
     pub fn new(folder: &ModelFolder) -> Result<Self, EngineError> {
+        Self::with_numbers(folder, Numbers::AsStored)
+    }
+
+    pub(crate) fn with_numbers(folder: &ModelFolder, numbers: Numbers) -> Result<Self, EngineError> {
         let labels = folder.labels.clone().ok_or(EngineError::NoLabels)?;
         let tokenizer = folder.tokenizer(None)?;
-        Ok(Self {
-            spec: folder.spec.clone(),
-            weights: EncoderWeights::new(folder, labels.len(), tokenizer.max_length())?,
-            tokenizer,
-            settings: folder.settings.clone(),
-            labels,
-        })
+        Ok(Self { encoder: Encoder::with_numbers(folder, tokenizer.max_length(), numbers)?, tokenizer, settings: folder.settings.clone(), labels })
+    }
+
+    /// What computes its answers.
+    pub fn encoder(&self) -> &Encoder {
+        &self.encoder
     }
 
     /// The head's raw outputs, `[lines, labels]`.
@@ -48,7 +51,7 @@ impl Engine {
     /// [`Engine::logits`], telling `seen` of every step's result on the way: to compare it with another implementation's. Where the
     /// head reads only first tokens, the last layer's results after its attention are of those alone.
     pub fn observed_logits(&self, batch: &TokenBatch, seen: &mut dyn FnMut(Step, &[f32])) -> Vec<f32> {
-        if batch.is_empty() { Vec::new() } else { Pass { spec: &self.spec, weights: &self.weights, batch, seen }.logits() }
+        self.encoder.observed_logits(batch, seen)
     }
 }
 
@@ -64,7 +67,11 @@ impl Classifier for Engine {
     fn classify(&self, batch: &TokenBatch) -> Vec<Prediction> {
         let probabilities = if self.labels.several() { independent_probabilities } else { probabilities };
         let predict = |logits: &[f32]| Prediction { scores: probabilities(logits, self.settings.temperature) };
-        self.logits(batch).chunks_exact(self.labels.len()).map(predict).collect()
+        // Logs repeat themselves: a line that comes several times is computed once.
+        let (distinct, places) = distinct(batch);
+        let logits = if distinct.lines() == batch.lines() { self.logits(batch) } else { self.logits(&distinct) };
+        let answers: Vec<Prediction> = logits.chunks_exact(self.labels.len()).map(predict).collect();
+        places.into_iter().map(|place| answers[place].clone()).collect()
     }
 
     fn threshold(&self) -> f32 {
@@ -73,5 +80,33 @@ impl Classifier for Engine {
 
     fn name(&self) -> &str {
         &self.settings.name
+    }
+}
+
+/// The batch's different lines in the order of their first places, and where among them each line is.
+fn distinct(batch: &TokenBatch) -> (TokenBatch, Vec<usize>) {
+    let (mut lines, mut seen) = (TokenBatch::new(), HashMap::new());
+    let place = |pair: &[usize]| {
+        let line = &batch.ids()[pair[0]..pair[1]];
+        *seen.entry(line).or_insert_with(|| {
+            lines.push(line);
+            lines.lines() - 1
+        })
+    };
+    let places = batch.offsets().windows(2).map(place).collect();
+    (lines, places)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_lines_share_a_place_and_others_do_not() {
+        let batch: TokenBatch = [&[1u32, 2][..], &[1], &[1, 2], &[2, 1], &[1]].into_iter().collect();
+        let (lines, places) = distinct(&batch);
+        assert_eq!(places, [0, 1, 0, 2, 1]);
+        assert_eq!((lines.ids(), lines.offsets()), (&[1u32, 2, 1, 2, 1][..], &[0usize, 2, 3, 5][..]));
+        assert_eq!(distinct(&TokenBatch::new()).1, [0usize; 0]);
     }
 }

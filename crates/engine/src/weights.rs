@@ -1,7 +1,9 @@
 //! Weights in the layout that the products want.
 
-use attackline_kernels::{PackedMatrix, RelativeTerms, layer_norm};
-use attackline_model::{EncoderSpec, LayerRole, ModelError, ModelFolder, RelativePositions, Role, Tensor, WeightLayout};
+use crate::matrix::Matrix;
+use attackline_kernels::{Int8Matrix, PackedMatrix, RelativeTerms, layer_norm};
+use attackline_model::{EncoderSpec, Int8Tensor, LayerRole, ModelError, ModelFolder, RelativePositions, Role, Tensor, WeightLayout};
+use std::sync::Arc;
 
 /// Gain and bias of a layer norm, each `[hidden]`.
 pub(crate) struct Norm {
@@ -11,13 +13,13 @@ pub(crate) struct Norm {
 
 pub(crate) struct Layer {
     /// Query, key and value in one product: `[3 · hidden, hidden]`.
-    pub query_key_value: PackedMatrix,
+    pub query_key_value: Matrix,
     /// The projected table of relative positions, made once at load.
     pub relative: Option<RelativeTerms>,
-    pub attention_output: PackedMatrix,
+    pub attention_output: Matrix,
     pub attention_norm: Norm,
-    pub up: PackedMatrix,
-    pub down: PackedMatrix,
+    pub up: Matrix,
+    pub down: Matrix,
     pub output_norm: Norm,
 }
 
@@ -27,9 +29,44 @@ pub(crate) struct ConvolutionWeights {
     pub norm: Norm,
 }
 
+impl Layer {
+    /// The products with their names.
+    pub fn products(&self) -> [(&'static str, &Matrix); 4] {
+        [("query_key_value", &self.query_key_value), ("attention_output", &self.attention_output), ("up", &self.up), ("down", &self.down)]
+    }
+}
+
+/// What a layer's products are computed in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Numbers {
+    /// In int8 where the folder is quantised and the weights are stored so, else in f32.
+    AsStored,
+    /// In both, to see the error.
+    Compared,
+}
+
+/// The vectors of the words, `[vocabulary, embedding]`.
+pub(crate) enum Words {
+    F32(Vec<f32>),
+    Int8(Arc<Int8Tensor>),
+}
+
+impl Words {
+    /// Appends the vector of one token.
+    pub fn append(&self, id: u32, width: usize, to: &mut Vec<f32>) {
+        let place = id as usize * width..(id as usize + 1) * width;
+        match self {
+            Self::F32(words) => to.extend_from_slice(&words[place]),
+            Self::Int8(words) => {
+                let scale = words.scales[id as usize];
+                to.extend(words.values[place].iter().map(|&value| f32::from(value) * scale));
+            }
+        }
+    }
+}
+
 pub(crate) struct EncoderWeights {
-    /// `[vocabulary, embedding]`.
-    pub words: Vec<f32>,
+    pub words: Words,
     /// What is added to the words, the vector of token type 0 in it: `[places, embedding]`, one row for each position, one for all
     /// positions, or none.
     pub places: Vec<f32>,
@@ -45,6 +82,7 @@ pub(crate) struct EncoderWeights {
 
 struct Source<'a> {
     folder: &'a ModelFolder,
+    numbers: Numbers,
     spec: &'a EncoderSpec,
     layout: WeightLayout,
 }
@@ -65,6 +103,53 @@ impl Source<'_> {
     fn product(&self, weight: Role, bias: Role) -> Result<PackedMatrix, ModelError> {
         let weight = self.tensor(weight)?;
         Ok(PackedMatrix::new(&weight.data, &self.data(bias)?, weight.shape[1]))
+    }
+
+    fn words(&self) -> Result<Words, ModelError> {
+        match self.folder.weights.int8(&self.layout.require(Role::WordEmbedding)?.name)? {
+            Some(words) => Ok(Words::Int8(words)),
+            None => self.data(Role::WordEmbedding).map(Words::F32),
+        }
+    }
+
+    /// The weights in int8, as they are stored or, to compare, as they would be.
+    fn int8(&self, role: Role) -> Result<Option<Arc<Int8Tensor>>, ModelError> {
+        match self.numbers {
+            Numbers::Compared => Ok(Int8Tensor::quantize(&self.tensor(role)?).map(Arc::new)),
+            Numbers::AsStored if self.folder.settings.quantization.is_some() => self.folder.weights.int8(&self.layout.require(role)?.name),
+            Numbers::AsStored => Ok(None),
+        }
+    }
+
+    /// One product of the outputs of several weights.
+    fn layer_product(&self, index: usize, parts: &[(LayerRole, LayerRole)]) -> Result<Matrix, ModelError> {
+        let (mut bias, mut parts_int8) = (Vec::new(), Vec::new());
+        for &(part_weight, part_bias) in parts {
+            bias.extend(self.data(Role::Layer(index, part_bias))?);
+            parts_int8.extend(self.int8(Role::Layer(index, part_weight))?);
+        }
+        let int8 = (parts_int8.len() == parts.len()).then(|| {
+            let (mut values, mut scales) = (Vec::new(), Vec::new());
+            for part in &parts_int8 {
+                values.extend_from_slice(&part.values);
+                scales.extend_from_slice(&part.scales);
+            }
+            Int8Matrix::new(&values, &scales, &bias, parts_int8[0].shape[1])
+        });
+        if let (Some(int8), Numbers::AsStored) = (int8.as_ref(), self.numbers) {
+            return Ok(Matrix::Int8(int8.clone()));
+        }
+        let (mut weight, mut inputs) = (Vec::new(), 0);
+        for &(part_weight, _) in parts {
+            let part = self.tensor(Role::Layer(index, part_weight))?;
+            weight.extend(part.data);
+            inputs = part.shape[1];
+        }
+        let exact = PackedMatrix::new(&weight, &bias, inputs);
+        Ok(match int8 {
+            Some(int8) => Matrix::compared(exact, int8),
+            None => Matrix::F32(exact),
+        })
     }
 
     /// What is added to the words' vectors.
@@ -120,18 +205,13 @@ impl Source<'_> {
     fn layer(&self, index: usize, relative_rows: Option<(&RelativePositions, &[f32])>) -> Result<Layer, ModelError> {
         use LayerRole::*;
         let role = |role| Role::Layer(index, role);
-        let (mut weight, mut bias) = (Vec::new(), Vec::new());
-        for (part_weight, part_bias) in [(QueryWeight, QueryBias), (KeyWeight, KeyBias), (ValueWeight, ValueBias)] {
-            weight.extend(self.data(role(part_weight))?);
-            bias.extend(self.data(role(part_bias))?);
-        }
         Ok(Layer {
-            query_key_value: PackedMatrix::new(&weight, &bias, self.spec.hidden),
+            query_key_value: self.layer_product(index, &[(QueryWeight, QueryBias), (KeyWeight, KeyBias), (ValueWeight, ValueBias)])?,
             relative: relative_rows.map(|(relative, rows)| self.relative_terms(relative, rows, index)).transpose()?,
-            attention_output: self.product(role(AttentionOutputWeight), role(AttentionOutputBias))?,
+            attention_output: self.layer_product(index, &[(AttentionOutputWeight, AttentionOutputBias)])?,
             attention_norm: self.norm(role(AttentionNormGain), role(AttentionNormBias))?,
-            up: self.product(role(UpWeight), role(UpBias))?,
-            down: self.product(role(DownWeight), role(DownBias))?,
+            up: self.layer_product(index, &[(UpWeight, UpBias)])?,
+            down: self.layer_product(index, &[(DownWeight, DownBias)])?,
             output_norm: self.norm(role(OutputNormGain), role(OutputNormBias))?,
         })
     }
@@ -147,15 +227,15 @@ impl Source<'_> {
 
 impl EncoderWeights {
     /// Lays out the weights for lines of up to `longest` tokens.
-    pub fn new(folder: &ModelFolder, labels: usize, longest: usize) -> Result<Self, ModelError> {
+    pub fn new(folder: &ModelFolder, labels: usize, longest: usize, numbers: Numbers) -> Result<Self, ModelError> {
         let spec = &folder.spec;
-        let source = Source { folder, spec, layout: WeightLayout::new(spec, labels) };
+        let source = Source { folder, numbers, spec, layout: WeightLayout::new(spec, labels) };
         let relative = spec.used_relative();
         let rows = relative.map(|relative| source.relative_rows(relative, longest)).transpose()?;
         let relative_rows = relative.zip(rows.as_deref());
         let projection = source.layout.entry(Role::EmbeddingProjection).map(|_| source.tensor(Role::EmbeddingProjection)).transpose()?;
         Ok(Self {
-            words: source.data(Role::WordEmbedding)?,
+            words: source.words()?,
             places: source.places()?,
             embedding_projection: projection.map(|weight| PackedMatrix::new(&weight.data, &vec![0.0; spec.hidden], spec.embedding)),
             embedding_norm: source.norm(Role::EmbeddingNormGain, Role::EmbeddingNormBias)?,

@@ -21,14 +21,14 @@ macro_rules! multiversion {
             fn avx2($($arg: $ty),*) $(-> $ret)? {
                 $body::<true>($($arg),*)
             }
-            match isa.name() {
-                // SAFETY: an `Isa` of this name is only made where the processor was found to have AVX-512F.
+            match isa.floats() {
+                // SAFETY: an `Isa` of this width is only made where the processor was found to have AVX-512F.
                 #[cfg(target_arch = "x86_64")]
-                "avx512" => unsafe { avx512($($arg),*) },
-                // SAFETY: an `Isa` of this name is only made where the processor was found to have AVX2 and FMA.
+                $crate::isa::Floats::Avx512 => unsafe { avx512($($arg),*) },
+                // SAFETY: an `Isa` of this width is only made where the processor was found to have AVX2 and FMA.
                 #[cfg(target_arch = "x86_64")]
-                "avx2" => unsafe { avx2($($arg),*) },
-                _ => $body::<false>($($arg),*),
+                $crate::isa::Floats::Avx2 => unsafe { avx2($($arg),*) },
+                $crate::isa::Floats::Portable => $body::<false>($($arg),*),
             }
         }
     };

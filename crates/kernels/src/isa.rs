@@ -1,6 +1,9 @@
 //! Which instruction sets this processor runs. Holding an [`Isa`] proves that its kernels may be called.
 
-use crate::packed::{PANEL, tile_portable};
+use crate::{
+    int8,
+    packed::{PANEL, tile_portable},
+};
 use std::sync::OnceLock;
 
 /// An instruction set that this processor was found to have.
@@ -13,12 +16,26 @@ enum Level {
     #[cfg(target_arch = "x86_64")]
     Avx2,
     #[cfg(target_arch = "x86_64")]
+    AvxVnni,
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    #[cfg(target_arch = "x86_64")]
+    Avx512Vnni,
+}
+
+/// The registers that floating point computes in: the dot products of integers come on top.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Floats {
+    Portable,
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    #[cfg(target_arch = "x86_64")]
     Avx512,
 }
 
 impl Isa {
-    /// The best one here, or the one that the environment variable `ATTACKLINE_ISA` (`portable`, `avx2`, `avx512`) names,
-    /// where the processor has it.
+    /// The best one here, or the one that the environment variable `ATTACKLINE_ISA` (`portable`, `avx2`, `avxvnni`, `avx512`,
+    /// `avx512vnni`) names, where the processor has it.
     pub fn detect() -> Self {
         static CHOSEN: OnceLock<Isa> = OnceLock::new();
         *CHOSEN.get_or_init(|| {
@@ -35,12 +52,16 @@ impl Isa {
         let mut found = vec![Self(Level::Portable)];
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                found.push(Self(Level::Avx2));
-            }
-            if is_x86_feature_detected!("avx512f") {
-                found.push(Self(Level::Avx512));
-            }
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            let avx512 = is_x86_feature_detected!("avx512f");
+            let vnni = is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512bw");
+            let levels = [
+                (avx2, Level::Avx2),
+                (avx2 && is_x86_feature_detected!("avxvnni"), Level::AvxVnni),
+                (avx2 && avx512, Level::Avx512),
+                (avx2 && avx512 && vnni, Level::Avx512Vnni),
+            ];
+            found.extend(levels.into_iter().filter(|(has, _)| *has).map(|(_, level)| Self(level)));
         }
         found
     }
@@ -52,20 +73,51 @@ impl Isa {
             #[cfg(target_arch = "x86_64")]
             Level::Avx2 => "avx2",
             #[cfg(target_arch = "x86_64")]
+            Level::AvxVnni => "avxvnni",
+            #[cfg(target_arch = "x86_64")]
             Level::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Vnni => "avx512vnni",
+        }
+    }
+
+    /// What floating point computes in at this level.
+    pub(crate) fn floats(self) -> Floats {
+        match self.0 {
+            Level::Portable => Floats::Portable,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx2 | Level::AvxVnni => Floats::Avx2,
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 | Level::Avx512Vnni => Floats::Avx512,
         }
     }
 
     /// One tile of a packed product: `out[r] = bias + rows[r] · panel`.
     pub(crate) fn tile(self, panel: &[f32], bias: &[f32; PANEL], rows: &[f32], inputs: usize, out: &mut [[f32; PANEL]]) {
+        match self.floats() {
+            Floats::Portable => tile_portable(panel, bias, rows, inputs, out),
+            // SAFETY: these levels are only made where the processor was found to have AVX2 and FMA.
+            #[cfg(target_arch = "x86_64")]
+            Floats::Avx2 => unsafe { crate::arch::x86::tile_avx2(panel, bias, rows, inputs, out) },
+            // SAFETY: these levels are only made where the processor was found to have AVX-512F.
+            #[cfg(target_arch = "x86_64")]
+            Floats::Avx512 => unsafe { crate::arch::x86::tile_avx512(panel, bias, rows, inputs, out) },
+        }
+    }
+
+    /// One tile of exact integer sums: `out[r] = rows[r] · panel`, the rows `stride` bytes apart.
+    pub(crate) fn int8_tile(self, panel: &[i8], rows: &[u8], stride: usize, out: &mut [[i32; int8::PANEL]]) {
         match self.0 {
-            Level::Portable => tile_portable(panel, bias, rows, inputs, out),
-            // SAFETY: this level is only made where the processor was found to have AVX2 and FMA.
+            Level::Portable => int8::tile_portable(panel, rows, stride, out),
+            // SAFETY: these levels are only made where the processor was found to have AVX2 (Avx512 too).
             #[cfg(target_arch = "x86_64")]
-            Level::Avx2 => unsafe { crate::arch::x86::tile_avx2(panel, bias, rows, inputs, out) },
-            // SAFETY: this level is only made where the processor was found to have AVX-512F.
+            Level::Avx2 | Level::Avx512 => unsafe { crate::arch::x86_int8::tile_avx2(panel, rows, stride, out) },
+            // SAFETY: this level is only made where the processor was found to have AVX2 and AVX-VNNI.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512 => unsafe { crate::arch::x86::tile_avx512(panel, bias, rows, inputs, out) },
+            Level::AvxVnni => unsafe { crate::arch::x86_int8::tile_avx_vnni(panel, rows, stride, out) },
+            // SAFETY: this level is only made where the processor was found to have AVX-512F, BW and VNNI.
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512Vnni => unsafe { crate::arch::x86_int8::tile_avx512_vnni(panel, rows, stride, out) },
         }
     }
 }

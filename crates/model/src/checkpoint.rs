@@ -1,5 +1,5 @@
 use crate::{
-    ModelError, Tensor, TensorMap, pickle, safetensors_file,
+    Int8Tensor, ModelError, Tensor, TensorMap, pickle, safetensors_file,
     stored::{ElementType, StoredTensor},
     weight_files::{Kind, weight_files},
 };
@@ -16,12 +16,17 @@ use std::{
 #[derive(Debug, Clone, Default)]
 pub struct Checkpoint {
     entries: BTreeMap<String, Entry>,
+    /// Nothing is said to be int8.
+    in_f32: bool,
 }
 
 #[derive(Debug, Clone)]
 enum Entry {
     Held(Arc<Tensor>),
+    HeldInt8(Arc<Int8Tensor>),
     Stored(Arc<WeightFile>, StoredTensor),
+    /// Integers, and the scales of their rows.
+    StoredInt8(Arc<WeightFile>, StoredTensor, StoredTensor),
 }
 
 #[derive(Debug)]
@@ -40,7 +45,7 @@ impl Checkpoint {
         }
         match found.promised.iter().find(|name| !checkpoint.entries.contains_key(*name)) {
             Some(name) => return Err(ModelError::damaged(found.index, format!("names the tensor {name}, which its file hasn't"))),
-            None => checkpoint.entries.retain(|_, entry| !matches!(entry, Entry::Stored(_, tensor) if tensor.element == ElementType::Other)),
+            None => checkpoint.entries.retain(|_, entry| !matches!(entry, Entry::Stored(_, tensor) if tensor.element.bytes() == 0)),
         }
         Ok(checkpoint)
     }
@@ -54,7 +59,17 @@ impl Checkpoint {
             Kind::PyTorch => pickle::index(&mut file, &name)?,
         };
         let file = Arc::new(WeightFile { name, file: Mutex::new(file) });
-        self.entries.extend(tensors.into_iter().map(|tensor| (tensor.name.clone(), Entry::Stored(file.clone(), tensor))));
+        let mut entries: BTreeMap<String, StoredTensor> = tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect();
+        let matrices: Vec<String> = entries.values().filter(|tensor| tensor.element == ElementType::I8).map(|tensor| tensor.name.clone()).collect();
+        for name in matrices {
+            let Some(scales) = entries.remove(&format!("{name}{}", safetensors_file::SCALE)) else { continue };
+            let Some(values) = entries.remove(&name) else { continue };
+            if values.shape.len() != 2 || scales.shape != values.shape[..1] || scales.element != ElementType::F32 {
+                return Err(ModelError::damaged(&file.name, format!("tensor {name} is int8, and its scales are not one f32 for each of its rows")));
+            }
+            self.entries.insert(name, Entry::StoredInt8(file.clone(), values, scales));
+        }
+        self.entries.extend(entries.into_iter().map(|(name, tensor)| (name, Entry::Stored(file.clone(), tensor))));
         Ok(())
     }
 
@@ -105,7 +120,8 @@ impl Checkpoint {
     pub fn shape(&self, name: &str) -> Option<&[usize]> {
         self.entries.get(name).map(|entry| match entry {
             Entry::Held(tensor) => &tensor.shape[..],
-            Entry::Stored(_, tensor) => &tensor.shape[..],
+            Entry::HeldInt8(tensor) => &tensor.shape[..],
+            Entry::Stored(_, tensor) | Entry::StoredInt8(_, tensor, _) => &tensor.shape[..],
         })
     }
 
@@ -113,9 +129,36 @@ impl Checkpoint {
     pub fn tensor(&self, name: &str) -> Result<Tensor, ModelError> {
         match self.entries.get(name) {
             Some(Entry::Held(tensor)) => Ok(Tensor::clone(tensor)),
+            Some(Entry::HeldInt8(tensor)) => Ok(tensor.widened()),
+            Some(Entry::StoredInt8(file, values, scales)) => Ok(file.int8(values, scales)?.widened()),
             Some(Entry::Stored(file, tensor)) => tensor.read(&mut *file.file.lock().unwrap_or_else(PoisonError::into_inner), &file.name),
             None => Err(ModelError::MissingTensors { missing: vec![(name.to_owned(), Vec::new())], surplus: Vec::new() }),
         }
+    }
+
+    /// Whether a tensor is kept as int8.
+    pub fn is_int8(&self, name: &str) -> bool {
+        !self.in_f32 && matches!(self.entries.get(name), Some(Entry::HeldInt8(_) | Entry::StoredInt8(..)))
+    }
+
+    /// Reads a matrix that is kept as int8; `None` where it isn't.
+    pub fn int8(&self, name: &str) -> Result<Option<Arc<Int8Tensor>>, ModelError> {
+        match self.entries.get(name).filter(|_| !self.in_f32) {
+            Some(Entry::HeldInt8(tensor)) => Ok(Some(tensor.clone())),
+            Some(Entry::StoredInt8(file, values, scales)) => Ok(Some(Arc::new(file.int8(values, scales)?))),
+            _ => Ok(None),
+        }
+    }
+
+    /// The same tensors, all of them read and written as f32.
+    #[must_use]
+    pub fn in_f32(self) -> Self {
+        Self { in_f32: true, ..self }
+    }
+
+    /// Adds or replaces a matrix, kept as int8.
+    pub fn insert_int8(&mut self, name: String, tensor: Int8Tensor) {
+        self.entries.insert(name, Entry::HeldInt8(Arc::new(tensor)));
     }
 
     /// Adds or replaces a tensor.
@@ -136,12 +179,20 @@ impl Checkpoint {
     /// The same tensors under other names.
     #[must_use]
     pub(crate) fn renamed(self, name: impl Fn(&str) -> String) -> Self {
-        Self { entries: self.entries.into_iter().map(|(old, entry)| (name(&old), entry)).collect() }
+        Self { entries: self.entries.into_iter().map(|(old, entry)| (name(&old), entry)).collect(), ..self }
+    }
+}
+
+impl WeightFile {
+    fn int8(&self, values: &StoredTensor, scales: &StoredTensor) -> Result<Int8Tensor, ModelError> {
+        let file = &mut *self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let shape = [values.shape[0], values.shape[1]];
+        Ok(Int8Tensor { shape, values: values.read_int8(file, &self.name)?, scales: scales.read(file, &self.name)?.data })
     }
 }
 
 impl From<TensorMap> for Checkpoint {
     fn from(tensors: TensorMap) -> Self {
-        Self { entries: tensors.into_iter().map(|(name, tensor)| (name, Entry::Held(Arc::new(tensor)))).collect() }
+        Self { entries: tensors.into_iter().map(|(name, tensor)| (name, Entry::Held(Arc::new(tensor)))).collect(), in_f32: false }
     }
 }

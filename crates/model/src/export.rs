@@ -20,6 +20,10 @@ impl ModelFolder {
             });
         }
         let mut folder = self.clone();
+        if folder.settings.quantization.is_some() {
+            // `transformers` computes in f32, with the weights rounded as they are.
+            folder.change_settings(|settings| settings.quantization = None);
+        }
         let mut config = self.config.as_object().cloned().unwrap_or_default();
         for key in ["torch_dtype", "dtype"] {
             if config.contains_key(key) {

@@ -1,5 +1,5 @@
 use crate::{
-    Checkpoint, EncoderSpec, Labels, ModelError, Settings, TextTokenizer, WeightLayout,
+    Checkpoint, EncoderSpec, Int8Tensor, Labels, ModelError, Quantization, Role, Settings, TextTokenizer, WeightLayout,
     export::pretty,
     tokenizer::{lacking, tokenizer_json},
 };
@@ -65,6 +65,11 @@ impl ModelFolder {
         Ok(folder)
     }
 
+    /// The architecture that the bytes of a `config.json` describe.
+    pub fn spec_of(config: &[u8]) -> Result<EncoderSpec, ModelError> {
+        EncoderSpec::from_config(&serde_json::from_slice(config).map_err(|error| ModelError::damaged(CONFIG, error))?)
+    }
+
     /// Reads the tokenizer of a folder that need not have weights, for lines of up to `max_length` tokens.
     pub fn read_tokenizer(path: &Path, max_length: usize) -> Result<TextTokenizer, ModelError> {
         let files = read_files(path)?;
@@ -114,6 +119,21 @@ impl ModelFolder {
         Self::from_parts(files, weights.into())
     }
 
+    /// The same model with the matrices of the layers' products in int8, but for those that `keep` names, and the word embedding;
+    /// `quantization` says what that costs.
+    pub fn quantized(&self, quantization: Quantization, keep: impl Fn(Role) -> bool) -> Result<Self, ModelError> {
+        let mut folder = self.clone();
+        let layout = WeightLayout::new(&self.spec, self.labels.as_ref().map_or(0, Labels::len));
+        let chosen = |role: Role| role == Role::WordEmbedding || role.is_layer_product() && !keep(role);
+        for entry in layout.entries().iter().filter(|entry| chosen(entry.role)) {
+            if let Some(tensor) = Int8Tensor::quantize(&self.weights.tensor(&entry.name)?) {
+                folder.weights.insert_int8(entry.name.clone(), tensor);
+            }
+        }
+        folder.change_settings(|settings| settings.quantization = Some(quantization));
+        Ok(folder)
+    }
+
     /// Changes the settings, and `attackline.json` with them.
     pub fn change_settings(&mut self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.settings);
@@ -123,7 +143,9 @@ impl ModelFolder {
     /// Writes the folder, which must not exist yet; it appears whole or not at all.
     pub fn write(&self, path: &Path) -> Result<(), ModelError> {
         let files: Vec<(&str, &[u8])> = self.files.iter().map(|(name, bytes)| (name.as_str(), &bytes[..])).collect();
-        self.weights.write_folder(path, WEIGHTS, &files)
+        // A pack holds int8 to be small; in a folder it says how the model computes.
+        let weights = if self.settings.quantization.is_some() { self.weights.clone() } else { self.weights.clone().in_f32() };
+        weights.write_folder(path, WEIGHTS, &files)
     }
 }
 

@@ -16,6 +16,7 @@ mod folder;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
+mod int8;
 mod labels;
 mod pack;
 mod pickle;
@@ -35,8 +36,9 @@ pub use checkpoint::Checkpoint;
 pub use classifier::{Classifier, Encoded, Prediction};
 pub use error::ModelError;
 pub use folder::{FolderFiles, ModelFolder, SMALL_FILES};
+pub use int8::Int8Tensor;
 pub use labels::{BENIGN, Labels};
-pub use settings::{Settings, TrainingSummary};
+pub use settings::{Quantization, Settings, TrainingSummary};
 pub use spec::{AbsolutePositions, Activation, Convolution, EncoderSpec, Head, ModelType, Pooling, RelativePositions, Step};
 pub use tensor::{Tensor, TensorMap};
 pub use text::prepare;

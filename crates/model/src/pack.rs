@@ -2,9 +2,9 @@
 //!
 //! Layout: the magic, the length of the header (u32, little-endian), the header (JSON, deflated, so that nothing in it
 //! stands in clear), then the tensors' bytes. Matrices are stored in int8 with one f32 scale a row (symmetric, round to
-//! nearest); vectors in f32. Reading gives f32 back.
+//! nearest); vectors, and the matrices that a quantised model keeps in f32, in f32.
 
-use crate::{FolderFiles, ModelError, ModelFolder, Tensor, TensorMap, tensor::element_count};
+use crate::{Checkpoint, FolderFiles, Int8Tensor, ModelError, ModelFolder, Tensor, WeightLayout, tensor::element_count};
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
@@ -25,6 +25,9 @@ struct Header {
 struct Entry {
     name: String,
     shape: Vec<usize>,
+    /// A matrix that is stored in f32 all the same.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    exact: bool,
 }
 
 impl ModelFolder {
@@ -35,8 +38,12 @@ impl ModelFolder {
             Err(error) => Err(ModelError::damaged(name.clone(), error)),
         };
         let files = self.files.iter().map(text).collect::<Result<_, _>>()?;
-        let entry = |name: &str| self.weights.shape(name).map(|shape| Entry { name: name.to_owned(), shape: shape.to_vec() });
-        let tensors = self.weights.names().filter_map(entry).collect();
+        let kept = self.kept_in_f32();
+        let entry = |name: &str| {
+            let exact = kept.iter().any(|kept| kept == name);
+            self.weights.shape(name).map(|shape| Entry { name: name.to_owned(), shape: shape.to_vec(), exact })
+        };
+        let tensors: Vec<Entry> = self.weights.names().filter_map(entry).collect();
         let header = serde_json::to_vec(&Header { files, tensors }).map_err(|error| ModelError::damaged(FILE, error))?;
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&header)?;
@@ -45,7 +52,15 @@ impl ModelFolder {
         pack.extend((header.len() as u32).to_le_bytes());
         pack.extend(header);
         for name in self.weights.names() {
-            write_tensor(&self.weights.tensor(name)?, &mut pack);
+            if let Some(tensor) = self.weights.int8(name)? {
+                write_int8(&tensor, &mut pack);
+                continue;
+            }
+            let tensor = self.weights.tensor(name)?;
+            match Int8Tensor::quantize(&tensor).filter(|_| !kept.iter().any(|kept| kept == name)) {
+                Some(tensor) => write_int8(&tensor, &mut pack),
+                None => pack.extend(tensor.data.iter().flat_map(|value| value.to_le_bytes())),
+            }
         }
         Ok(pack)
     }
@@ -59,51 +74,56 @@ impl ModelFolder {
         let mut json = Vec::new();
         ZlibDecoder::new(header).take(HEADER_LIMIT).read_to_end(&mut json)?;
         let header: Header = serde_json::from_slice(&json).map_err(|error| ModelError::damaged(FILE, error))?;
-        let mut tensors = TensorMap::new();
+        let mut weights = Checkpoint::default();
         for entry in header.tensors {
-            let tensor = read_tensor(&entry, &mut body).transpose()?.ok_or_else(short)?;
-            if tensor.data.iter().any(|value| !value.is_finite()) {
-                return Err(ModelError::damaged(FILE, format!("tensor {} holds a value that is no number", entry.name)));
+            match (&entry.shape[..], entry.exact) {
+                (&[rows, width], false) => {
+                    let tensor = read_int8(rows, width, &mut body).ok_or_else(short)?;
+                    tensor.check(FILE, &entry.name)?;
+                    weights.insert_int8(entry.name, tensor);
+                }
+                _ => {
+                    let count = element_count(FILE, &entry.name, &entry.shape)?;
+                    let bytes = count.checked_mul(4).and_then(|bytes| body.split_off(..bytes)).ok_or_else(short)?;
+                    let data: Vec<f32> = bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+                    if data.iter().any(|value| !value.is_finite()) {
+                        return Err(ModelError::damaged(FILE, format!("tensor {} holds a value that is no number", entry.name)));
+                    }
+                    weights.insert(entry.name, Tensor { shape: entry.shape, data });
+                }
             }
-            tensors.insert(entry.name, tensor);
         }
         let files: FolderFiles = header.files.into_iter().map(|(name, text)| (name, text.into_bytes())).collect();
-        Self::from_parts(files, tensors.into())
+        Self::from_parts(files, weights)
+    }
+
+    /// The names of the matrices that a quantised model computes in f32, and which a pack therefore stores so.
+    fn kept_in_f32(&self) -> Vec<String> {
+        if self.settings.quantization.is_none() {
+            return Vec::new();
+        }
+        let layout = WeightLayout::new(&self.spec, self.labels.as_ref().map_or(0, |labels| labels.len()));
+        let products = layout.entries().iter().filter(|entry| entry.role.is_layer_product());
+        products.filter(|entry| !self.weights.is_int8(&entry.name)).map(|entry| entry.name.clone()).collect()
     }
 }
 
-fn write_tensor(tensor: &Tensor, pack: &mut Vec<u8>) {
-    let [rows, width] = tensor.shape[..] else {
-        pack.extend(tensor.data.iter().flat_map(|value| value.to_le_bytes()));
-        return;
-    };
-    debug_assert_eq!(rows * width, tensor.data.len());
-    for row in tensor.data.chunks_exact(width) {
-        let largest = row.iter().fold(0.0f32, |most, value| most.max(value.abs()));
-        let scale = largest / 127.0;
-        let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+fn write_int8(tensor: &Int8Tensor, pack: &mut Vec<u8>) {
+    for (row, scale) in tensor.values.chunks_exact(tensor.shape[1].max(1)).zip(&tensor.scales) {
         pack.extend(scale.to_le_bytes());
-        pack.extend(row.iter().map(|value| (value * inverse).round() as i8 as u8));
+        pack.extend(row.iter().map(|&value| value as u8));
     }
 }
 
-/// Takes one tensor off `body`; `None` where the bytes end before it does.
-fn read_tensor(entry: &Entry, body: &mut &[u8]) -> Option<Result<Tensor, ModelError>> {
-    let count = match element_count(FILE, &entry.name, &entry.shape) {
-        Ok(count) => count,
-        Err(error) => return Some(Err(error)),
-    };
-    let [rows, width] = entry.shape[..] else {
-        let bytes = body.split_off(..count.checked_mul(4)?)?;
-        let data = bytes.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-        return Some(Ok(Tensor { shape: entry.shape.clone(), data }));
-    };
+/// Takes a matrix off `body`; `None` where the bytes end before it does.
+fn read_int8(rows: usize, width: usize, body: &mut &[u8]) -> Option<Int8Tensor> {
     let stride = width.checked_add(4)?;
     let bytes = body.split_off(..rows.checked_mul(stride)?)?;
-    let mut data = Vec::with_capacity(count);
+    let (mut values, mut scales) = (Vec::with_capacity(rows * width), Vec::with_capacity(rows));
     for row in bytes.chunks_exact(stride) {
-        let scale = f32::from_le_bytes([row[0], row[1], row[2], row[3]]);
-        data.extend(row[4..].iter().map(|&value| f32::from(value as i8) * scale));
+        let (scale, row) = row.split_first_chunk::<4>()?;
+        scales.push(f32::from_le_bytes(*scale));
+        values.extend(row.iter().map(|&byte| byte as i8));
     }
-    Some(Ok(Tensor { shape: entry.shape.clone(), data }))
+    Some(Int8Tensor { shape: [rows, width], values, scales })
 }

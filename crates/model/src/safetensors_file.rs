@@ -92,7 +92,8 @@ fn stored(file: &str, name: String, claim: Claim, base: u64, size: u64) -> Resul
         "F16" => (ElementType::F16, 2),
         "BF16" => (ElementType::Bf16, 2),
         "F64" => (ElementType::F64, 8),
-        "BOOL" | "U8" | "I8" => (ElementType::Other, 1),
+        "I8" => (ElementType::I8, 1),
+        "BOOL" | "U8" => (ElementType::Other, 1),
         "U16" | "I16" => (ElementType::Other, 2),
         "U32" | "I32" => (ElementType::Other, 4),
         "U64" | "I64" => (ElementType::Other, 8),
@@ -107,29 +108,56 @@ fn stored(file: &str, name: String, claim: Claim, base: u64, size: u64) -> Resul
     Ok(StoredTensor { name, element, shape, strides, start: base + start as u64, end: base + end as u64 })
 }
 
-/// Writes a safetensors file in f32, tensors in the order of their names, each read when it is written.
+/// Stands behind the name of an int8 matrix in the name of its rows' scales.
+pub(crate) const SCALE: &str = ".scale";
+
+/// Writes a safetensors file, tensors in the order of their names, each read when it is written: in f32, or in int8 with the scales of the
+/// rows after them.
 pub(crate) fn write(weights: &Checkpoint, out: &mut impl Write) -> Result<(), ModelError> {
     let mut header = Map::from_iter([("__metadata__".to_owned(), json!({"format": "pt"}))]);
     let mut end = 0;
-    for name in weights.names() {
-        let shape = weights.shape(name).unwrap_or_default();
+    let mut entry = |name: String, dtype: &str, shape: &[usize], bytes: usize| -> Result<(), ModelError> {
         let start = end;
-        end += 4 * element_count("model.safetensors", name, shape)?;
-        header.insert(name.to_owned(), json!({"dtype": "F32", "shape": shape, "data_offsets": [start, end]}));
+        end += bytes * element_count("model.safetensors", &name, shape)?;
+        header.insert(name, json!({"dtype": dtype, "shape": shape, "data_offsets": [start, end]}));
+        Ok(())
+    };
+    // What is wider comes first, so that every tensor begins at a multiple of its elements' size.
+    let (integers, floats): (Vec<&str>, Vec<&str>) = weights.names().partition(|name| weights.is_int8(name));
+    for name in &floats {
+        entry((*name).to_owned(), "F32", weights.shape(name).unwrap_or_default(), 4)?;
+    }
+    for name in &integers {
+        entry(format!("{name}{SCALE}"), "F32", &weights.shape(name).unwrap_or_default()[..1], 4)?;
+    }
+    for name in &integers {
+        entry((*name).to_owned(), "I8", weights.shape(name).unwrap_or_default(), 1)?;
     }
     let mut header = serde_json::to_vec(&header).expect("a JSON object always serialises");
     // The tensors begin at a multiple of eight bytes.
     header.resize(header.len().next_multiple_of(8), b' ');
     out.write_all(&(header.len() as u64).to_le_bytes())?;
     out.write_all(&header)?;
-    for name in weights.names() {
-        let tensor = weights.tensor(name)?;
-        for part in tensor.data.chunks(16_384) {
-            let bytes: Vec<u8> = part.iter().flat_map(|value| value.to_le_bytes()).collect();
-            out.write_all(&bytes)?;
-        }
+    for name in floats {
+        write_floats(&weights.tensor(name)?.data, out)?;
+    }
+    let read = |name: &str| weights.int8(name)?.ok_or_else(|| ModelError::damaged("model.safetensors", format!("{name} is no longer int8")));
+    for name in &integers {
+        write_floats(&read(name)?.scales, out)?;
+    }
+    for name in &integers {
+        let bytes: Vec<u8> = read(name)?.values.iter().map(|&value| value as u8).collect();
+        out.write_all(&bytes)?;
     }
     Ok(out.flush()?)
+}
+
+fn write_floats(values: &[f32], out: &mut impl Write) -> Result<(), ModelError> {
+    for part in values.chunks(16_384) {
+        let bytes: Vec<u8> = part.iter().flat_map(|value| value.to_le_bytes()).collect();
+        out.write_all(&bytes)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

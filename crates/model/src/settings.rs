@@ -16,9 +16,28 @@ pub struct Settings {
     pub temperature: f32,
     /// The probability from which an attack label is reported rather than abstained from.
     pub threshold: f32,
+    /// That the products of the layers are computed in int8, and what it costs; `None` where everything is computed in f32.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantization: Option<Quantization>,
     /// How the model was trained, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub training: Option<TrainingSummary>,
+}
+
+/// What `attackline model quantize` found over its sample lines. Products whose weights are stored as int8 are computed in int8.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Quantization {
+    /// How many lines were looked at.
+    pub lines: usize,
+    /// The share of them that got the same label as in f32.
+    pub same_label: f64,
+    /// The mean, over lines, of the greatest change of a label's probability.
+    pub mean_drift: f64,
+    /// Products that stayed in f32, such as `layer.3.down`.
+    pub kept: Vec<String>,
+    /// The relative error of each product's result in int8, by its name.
+    pub errors: Vec<(String, f64)>,
 }
 
 /// The run that made a model, for its card and for `attackline model info`.
@@ -39,7 +58,15 @@ pub struct TrainingSummary {
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { name: "unnamed".into(), attack_version: "18.1".into(), max_length: 128, temperature: 1.0, threshold: 0.5, training: None }
+        Self {
+            name: "unnamed".into(),
+            attack_version: "18.1".into(),
+            max_length: 128,
+            temperature: 1.0,
+            threshold: 0.5,
+            quantization: None,
+            training: None,
+        }
     }
 }
 

@@ -8,18 +8,20 @@ pub(crate) enum ElementType {
     F16,
     Bf16,
     F64,
-    /// Integers and truth values: buffers, which a reader leaves out.
+    /// A matrix in int8, where scales of its rows stand beside it.
+    I8,
+    /// Other integers and truth values: buffers, which a reader leaves out.
     Other,
 }
 
 impl ElementType {
-    /// Bytes of an element; 0 for [`ElementType::Other`].
+    /// Bytes of an element; 0 for what is not read as numbers.
     pub(crate) fn bytes(self) -> usize {
         match self {
             Self::F32 => 4,
             Self::F16 | Self::Bf16 => 2,
             Self::F64 => 8,
-            Self::Other => 0,
+            Self::I8 | Self::Other => 0,
         }
     }
 
@@ -30,7 +32,7 @@ impl ElementType {
             Self::F16 => out.extend(bytes.as_chunks().0.iter().map(|&b| half::f16::from_le_bytes(b).to_f32())),
             Self::Bf16 => out.extend(bytes.as_chunks().0.iter().map(|&b| half::bf16::from_le_bytes(b).to_f32())),
             Self::F64 => out.extend(bytes.as_chunks().0.iter().map(|&b| f64::from_le_bytes(b) as f32)),
-            Self::Other => {}
+            Self::I8 | Self::Other => {}
         }
     }
 }
@@ -78,6 +80,14 @@ impl StoredTensor {
             Some(bad) => Err(ModelError::damaged(name, format!("tensor {} holds the value {bad}", self.name))),
             None => Ok(Tensor { shape: self.shape.clone(), data }),
         }
+    }
+
+    /// Reads the integers of a dense [`ElementType::I8`] tensor.
+    pub(crate) fn read_int8(&self, file: &mut (impl Read + Seek), name: &str) -> Result<Vec<i8>, ModelError> {
+        let mut bytes = vec![0; element_count(name, &self.name, &self.shape)?];
+        file.seek(SeekFrom::Start(self.start))?;
+        file.read_exact(&mut bytes)?;
+        Ok(bytes.into_iter().map(|byte| byte as i8).collect())
     }
 
     /// Where the element of row-major number `index` is stored, counted from the first.

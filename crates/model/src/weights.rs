@@ -106,6 +106,12 @@ impl Role {
         }
     }
 
+    /// Whether it is the weight of one of the six products that every token goes through in a layer.
+    pub fn is_layer_product(self) -> bool {
+        use LayerRole::*;
+        matches!(self, Self::Layer(_, QueryWeight | KeyWeight | ValueWeight | AttentionOutputWeight | UpWeight | DownWeight))
+    }
+
     /// Whether the weight belongs to the head that a classifier has and a base model need not have.
     pub fn is_head(self) -> bool {
         matches!(self, Self::PoolerWeight | Self::PoolerBias | Self::ClassifierWeight | Self::ClassifierBias)

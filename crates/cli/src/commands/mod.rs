@@ -1,5 +1,6 @@
 //! The commands and what they have in common.
 
+mod bench;
 mod classify;
 mod evaluate;
 mod generate;
@@ -44,6 +45,7 @@ enum Command {
     Evaluate(evaluate::Args),
     Serve(serve::Args),
     Model(model::Args),
+    Bench(bench::Args),
 }
 
 /// The arguments with what presets stand for.
@@ -62,6 +64,7 @@ pub fn run(cli: Cli) -> Result<Status> {
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Model(args) => model::run(&args),
+        Command::Bench(args) => bench::run(&args),
     }
 }
 

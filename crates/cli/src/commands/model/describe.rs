@@ -25,6 +25,15 @@ pub(super) fn describe(folder: &ModelFolder) -> Result<String> {
         let more = if unused.len() > LISTED { ", …" } else { "" };
         writeln!(text, "not used      {} tensors: {}{more}", unused.len(), unused[..unused.len().min(LISTED)].join(", "))?;
     }
+    if let Some(found) = &settings.quantization {
+        let products = found.errors.len();
+        writeln!(text, "computes in   int8, {} of {products} products of the layers", products - found.kept.len())?;
+        if !found.kept.is_empty() {
+            writeln!(text, "stays in f32  {}", found.kept.join(", "))?;
+        }
+        let (share, lines) = (100.0 * found.same_label, found.lines);
+        writeln!(text, "int8 to f32   the same label on {share:.2} % of {lines} lines, mean change of a probability {:.5}", found.mean_drift)?;
+    }
     writeln!(text, "longest line  {} tokens of {}", settings.max_length, spec.longest)?;
     let Some(labels) = &folder.labels else {
         writeln!(text, "labels        none: this is a base model (attackline train makes a classifier of it)")?;

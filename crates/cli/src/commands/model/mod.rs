@@ -3,6 +3,7 @@
 mod calibrate;
 mod describe;
 mod merge;
+mod quantize;
 mod verify;
 
 use crate::exit::Status;
@@ -46,6 +47,8 @@ enum Action {
     },
     /// Set the threshold so that of your own benign lines no more than a share is reported, and say what is still found
     Calibrate(calibrate::CalibrateArgs),
+    /// Write a folder whose layers compute in int8: several times faster, a quarter as large, nearly the same answers
+    Quantize(quantize::QuantizeArgs),
     /// Check that a model folder is whole: files, every weight, tokenizer, labels, a first answer
     Verify {
         /// Model folder [default: the model inside this program]
@@ -95,6 +98,7 @@ pub fn run(args: &Args) -> Result<Status> {
             return Ok(Status::Done);
         }
         Action::Calibrate(args) => return calibrate::run(args),
+        Action::Quantize(args) => return quantize::run(args),
         Action::Verify { model } => (Target::Stdout, verify::verify(&models::folder(model.as_deref())?)?.into_bytes()),
     };
     let mut output = Output::open(&target)?;

@@ -1,0 +1,105 @@
+//! Which products may be computed in int8: found by computing sample lines both ways.
+
+use crate::{Engine, EngineError, weights::Numbers};
+use attackline_model::{Classifier, LayerRole, ModelFolder, Prediction, Quantization, Role, TokenBatch};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Tokens of one batch.
+const BATCH_TOKENS: usize = 1024;
+
+/// What quantisation may cost.
+#[derive(Debug, Clone, Copy)]
+pub struct QuantizeOptions {
+    /// A product whose result differs by more than this share of its root mean square stays in f32.
+    pub greatest_error: f64,
+    /// Products stay in f32, the worst first, until the mean drift of the lines' probabilities is at most this.
+    pub greatest_drift: f64,
+    /// Threads to compute on.
+    pub threads: usize,
+}
+
+impl Default for QuantizeOptions {
+    fn default() -> Self {
+        Self { greatest_error: 0.1, greatest_drift: 0.005, threads: 1 }
+    }
+}
+
+/// The folder with the products of its layers in int8, but for those that suffer on `lines`; what it costs stands in its settings.
+///
+/// `lines` are token ids, as [`Classifier::encode`] gives them.
+pub fn quantize(folder: &ModelFolder, lines: &[Vec<u32>], options: QuantizeOptions) -> Result<ModelFolder, EngineError> {
+    let both = Engine::with_numbers(folder, Numbers::Compared)?;
+    let exact = predictions(&both, lines, options.threads);
+    let errors = both.encoder().errors();
+    drop(both);
+    let mut worst: Vec<&(String, f64)> = errors.iter().collect();
+    worst.sort_by(|a, b| b.1.total_cmp(&a.1));
+    let mut kept = worst.iter().take_while(|(_, error)| *error > options.greatest_error).count();
+    loop {
+        let mut names: Vec<String> = worst[..kept].iter().map(|(name, _)| name.clone()).collect();
+        names.sort();
+        let mut quantization = Quantization { lines: lines.len(), kept: names.clone(), errors: errors.clone(), ..Quantization::default() };
+        let keep = |role: Role| product_name(role).is_some_and(|name| names.contains(&name));
+        let rounded = predictions(&Engine::new(&folder.quantized(quantization.clone(), keep)?)?, lines, options.threads);
+        (quantization.same_label, quantization.mean_drift) = compare(&exact, &rounded);
+        if quantization.mean_drift <= options.greatest_drift || kept == worst.len() {
+            return Ok(folder.quantized(quantization, keep)?);
+        }
+        kept = (2 * kept).clamp(1, worst.len());
+    }
+}
+
+/// The product that a weight belongs to, as the errors names it.
+fn product_name(role: Role) -> Option<String> {
+    use LayerRole::*;
+    let Role::Layer(layer, role) = role else { return None };
+    let name = match role {
+        QueryWeight | KeyWeight | ValueWeight => "query_key_value",
+        AttentionOutputWeight => "attention_output",
+        UpWeight => "up",
+        DownWeight => "down",
+        _ => return None,
+    };
+    Some(format!("layer.{layer}.{name}"))
+}
+
+/// The share of lines with the same label, and the mean over lines of the greatest change of a probability.
+fn compare(exact: &[Prediction], rounded: &[Prediction]) -> (f64, f64) {
+    let pairs = || exact.iter().zip(rounded);
+    let same = pairs().filter(|(a, b)| a.best().0 == b.best().0).count();
+    let change = |a: &Prediction, b: &Prediction| a.scores.iter().zip(&b.scores).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    let drift: f64 = pairs().map(|(a, b)| f64::from(change(a, b))).sum();
+    let count = exact.len().max(1) as f64;
+    (same as f64 / count, drift / count)
+}
+
+/// The answers to all lines, in order.
+fn predictions(engine: &Engine, lines: &[Vec<u32>], threads: usize) -> Vec<Prediction> {
+    let mut batches: Vec<Vec<&[u32]>> = vec![Vec::new()];
+    let mut tokens = 0;
+    for line in lines {
+        if tokens + line.len() > BATCH_TOKENS && tokens > 0 {
+            batches.push(Vec::new());
+            tokens = 0;
+        }
+        tokens += line.len();
+        batches.last_mut().expect("never empty").push(line);
+    }
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for _ in 0..threads.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(batch) = batches.get(index) else { return };
+                    let answers = engine.classify(&batch.iter().copied().collect::<TokenBatch>());
+                    done.lock().unwrap_or_else(PoisonError::into_inner).push((index, answers));
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    done.sort_by_key(|(index, _)| *index);
+    done.into_iter().flat_map(|(_, answers)| answers).collect()
+}

@@ -1,0 +1,63 @@
+use crate::{ModelError, Tensor};
+
+/// A matrix of 8-bit integers with a scale for each of its rows: an element is worth `scale · value`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Int8Tensor {
+    /// Rows and columns.
+    pub shape: [usize; 2],
+    /// The integers, row-major.
+    pub values: Vec<i8>,
+    /// One for each row.
+    pub scales: Vec<f32>,
+}
+
+impl Int8Tensor {
+    /// Rounds a matrix to the nearest integers, each row on its own so that its greatest magnitude becomes 127. `None` for what is no
+    /// matrix.
+    pub fn quantize(tensor: &Tensor) -> Option<Self> {
+        let [rows, width] = tensor.shape[..] else { return None };
+        let (mut values, mut scales) = (Vec::with_capacity(rows * width), Vec::with_capacity(rows));
+        for row in tensor.data.chunks_exact(width.max(1)) {
+            let largest = row.iter().fold(0.0f32, |most, value| most.max(value.abs()));
+            let scale = largest / 127.0;
+            let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
+            scales.push(scale);
+            values.extend(row.iter().map(|value| (value * inverse).round() as i8));
+        }
+        scales.resize(rows, 0.0);
+        Some(Self { shape: [rows, width], values, scales })
+    }
+
+    /// The values that it stands for.
+    pub fn widened(&self) -> Tensor {
+        let rows = self.values.chunks_exact(self.shape[1].max(1)).zip(&self.scales);
+        let data = rows.flat_map(|(row, &scale)| row.iter().map(move |&value| f32::from(value) * scale)).collect();
+        Tensor { shape: self.shape.to_vec(), data }
+    }
+
+    /// Refuses a scale that is no number, in the tensor `name` of `file`.
+    pub(crate) fn check(&self, file: &str, name: &str) -> Result<(), ModelError> {
+        match self.scales.iter().find(|scale| !scale.is_finite()) {
+            Some(bad) => Err(ModelError::damaged(file, format!("tensor {name} holds the scale {bad}"))),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_matrix_comes_back_within_half_a_step_and_a_second_time_as_it_was() {
+        let tensor = Tensor { shape: vec![3, 4], data: vec![0.1, -0.9, 0.33, 0.0, 0.0, 0.0, 0.0, 0.0, 5.0, 4.99, -3.2, 1e-6] };
+        let int8 = Int8Tensor::quantize(&tensor).unwrap();
+        let back = int8.widened();
+        for (row, (a, b)) in back.data.chunks(4).zip(tensor.data.chunks(4)).enumerate() {
+            assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 0.5001 * int8.scales[row]));
+        }
+        assert_eq!(Int8Tensor::quantize(&back).unwrap().values, int8.values);
+        assert_eq!(Int8Tensor::quantize(&Tensor::zeros(&[4])), None);
+    }
+}
