@@ -19,6 +19,9 @@ pub enum ViewError {
     Nothing,
 }
 
+/// As probable as not.
+const EVEN_ODDS: f32 = 0.5;
+
 /// The labels that answers are given with: all of the model's, or Benign and some chosen ones. A technique that was not
 /// chosen counts as none of them, so its probability is added to Benign's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +90,12 @@ impl LabelView {
         self.benign
     }
 
+    /// The threshold where nobody gave one. A model's threshold keeps the false alarms of all its labels together rare; who asks for a few of
+    /// them gets those labels' alone, so even odds do.
+    pub fn default_threshold(&self, of_model: f32) -> f32 {
+        if self.names.len() == self.target.len() { of_model } else { of_model.min(EVEN_ODDS) }
+    }
+
     /// Decides on a model's probabilities; the first of equals wins.
     pub fn decide(&self, probabilities: &[f32], threshold: f32) -> Decision {
         assert_eq!(probabilities.len(), self.target.len(), "a probability for each of the model's labels");
@@ -139,6 +148,12 @@ mod tests {
             assert_eq!((decision.abstained, decision.is_attack), (abstained, !abstained), "{threshold}");
         }
         assert_eq!(view.decide(&[0.25; 4], 0.1).label, 0, "the first of equals");
+    }
+
+    #[test]
+    fn a_few_labels_have_a_threshold_of_their_own() {
+        let few = LabelView::only(&labels(), &["T1003.002".into()]).unwrap();
+        assert_eq!((LabelView::all(&labels()).default_threshold(0.99), few.default_threshold(0.99), few.default_threshold(0.3)), (0.99, 0.5, 0.3));
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Asked {
         let labels = model.classifier.labels();
         let view = if self.labels.is_empty() { Ok(LabelView::all(labels)) } else { LabelView::only(labels, &self.labels) };
         let view = view.map_err(|error| ApiError::invalid("unknown_label", format!("labels: {error}")))?;
-        let threshold = self.threshold.unwrap_or_else(|| model.classifier.threshold());
+        let threshold = self.threshold.unwrap_or_else(|| view.default_threshold(model.classifier.threshold()));
         if !(0.0..=1.0).contains(&threshold) {
             return Err(ApiError::invalid("threshold", "threshold: a number from 0 to 1 is wanted"));
         }

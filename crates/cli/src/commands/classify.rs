@@ -59,7 +59,7 @@ pub struct Args {
     /// Mark the parts of each attack line that carry the decision (slower: the model reads such a line again without each part)
     #[arg(long)]
     explain: bool,
-    /// Probability of an attack from which a line is a finding [default: the model's own]
+    /// Probability of an attack from which a line is a finding [default: the model's own; with --labels at most 0.5]
     #[arg(long, value_name = "P", value_parser = probability)]
     threshold: Option<f32>,
     /// Threads to classify with [default: one a processor]
@@ -194,7 +194,7 @@ pub fn run(args: Args) -> Result<Status> {
     let engine = args.model.classifier(args.verbose)?;
     let view =
         if args.labels.is_empty() { LabelView::all(engine.labels()) } else { LabelView::only(engine.labels(), &args.labels).context("--labels")? };
-    let threshold = args.threshold.unwrap_or_else(|| engine.threshold());
+    let threshold = args.threshold.unwrap_or_else(|| view.default_threshold(engine.threshold()));
     let progress =
         !settings.paths.is_empty() && std::io::stderr().is_terminal() && !(settings.target.is_terminal() && settings.format != OutputFormat::Table);
     let diagnostics = Diagnostics::new(progress, args.verbose);

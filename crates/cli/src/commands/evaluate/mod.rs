@@ -55,7 +55,7 @@ pub struct Args {
     /// Answer with Benign and these labels only, divided by commas
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     labels: Vec<String>,
-    /// Probability of an attack from which a line counts as one [default: the model's own]
+    /// Probability of an attack from which a line counts as one [default: the model's own; with --labels at most 0.5]
     #[arg(long, value_name = "P", value_parser = probability)]
     threshold: Option<f32>,
     /// Threads to classify with [default: one a processor]

@@ -46,7 +46,7 @@ impl Subject {
             name: engine.name().to_owned(),
             labels: view.names().to_vec(),
             benign: view.benign(),
-            threshold: threshold.unwrap_or_else(|| engine.threshold()),
+            threshold: threshold.unwrap_or_else(|| view.default_threshold(engine.threshold())),
             kind: Kind::Model(engine, view),
         })
     }

@@ -1,5 +1,6 @@
 //! `attackline model`.
 
+mod adjust;
 mod calibrate;
 mod describe;
 mod merge;
@@ -47,6 +48,8 @@ enum Action {
     },
     /// Set the threshold so that of your own benign lines no more than a share is reported, and say what is still found
     Calibrate(calibrate::CalibrateArgs),
+    /// Fit a bias for each label on labelled lines that were not trained on
+    Adjust(adjust::AdjustArgs),
     /// Write a folder whose layers compute in int8: several times faster, a quarter as large, nearly the same answers
     Quantize(quantize::QuantizeArgs),
     /// Check that a model folder is whole: files, every weight, tokenizer, labels, a first answer
@@ -98,6 +101,7 @@ pub fn run(args: &Args) -> Result<Status> {
             return Ok(Status::Done);
         }
         Action::Calibrate(args) => return calibrate::run(args),
+        Action::Adjust(args) => return adjust::run(args),
         Action::Quantize(args) => return quantize::run(args),
         Action::Verify { model } => (Target::Stdout, verify::verify(&models::folder(model.as_deref())?)?.into_bytes()),
     };

@@ -1,0 +1,116 @@
+//! `attackline model adjust`: a bias for each label, fitted on labelled lines of the user's own kind.
+
+use super::super::{evaluate::subject::Subject, threads};
+use crate::diagnostics::{Diagnostics, say};
+use crate::exit::{Status, Unreadable};
+use crate::models::{self, Device, ModelArgs};
+use anyhow::{Result, bail};
+use attackline_dataset::{Row, read_labelled};
+use attackline_evaluate::{BiasRow, fit_label_biases, parent_technique};
+use attackline_model::{BENIGN, Labels, Role, WeightLayout};
+use std::io::IsTerminal as _;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+const AFTER_HELP: &str = "\
+Example:
+  attackline model adjust my-model/ --data attacks.ndjson --data harmless.ndjson --data-weights 3,1 -o adjusted/
+
+A label that is answered too readily on these lines becomes rarer, one that is answered too seldom more frequent; nothing else changes. Use
+lines that were not trained on, and measure on others. Afterwards set the threshold anew (attackline model calibrate).";
+
+/// The arguments.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct AdjustArgs {
+    /// Model folder, which stays as it is
+    model: PathBuf,
+    /// Labelled lines; repeatable
+    #[arg(long, value_name = "FILE", required = true)]
+    data: Vec<PathBuf>,
+    /// What a row of each --data counts, divided by commas, in their order [default: 1]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    data_weights: Vec<f64>,
+    /// How strongly biases are held at 0: the fewer the lines, the more
+    #[arg(long, value_name = "L", default_value_t = 3.0)]
+    penalty: f64,
+    /// Folder to write
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+    /// Threads to classify with [default: one a processor]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+/// Runs the command.
+pub fn run(args: &AdjustArgs) -> Result<Status> {
+    if args.output.exists() {
+        bail!("{} exists already and is not overwritten; name another folder", args.output.display());
+    }
+    if !args.data_weights.is_empty() && args.data_weights.len() != args.data.len() {
+        bail!("--data-weights has {} numbers for {} --data", args.data_weights.len(), args.data.len());
+    }
+    if !args.penalty.is_finite() || args.penalty < 0.0 || args.data_weights.iter().any(|weight| !weight.is_finite() || *weight < 0.0) {
+        bail!("--penalty and --data-weights want numbers from 0 up");
+    }
+    let mut folder = models::folder(Some(&args.model))?;
+    let Some(labels) = folder.labels.clone() else { bail!("this is a base model without labels; fine-tune it first (attackline train)") };
+    if labels.several() {
+        bail!("a model that answers with several labels has no shares to adjust");
+    }
+    let rows = rows(args, &labels)?;
+    let biases = fit_label_biases(&rows, labels.len(), args.penalty);
+    let layout = WeightLayout::new(&folder.spec, labels.len());
+    let name = layout.entries().iter().find(|entry| entry.role == Role::ClassifierBias).map(|entry| entry.name.clone());
+    let Some(name) = name else { bail!("the model's head has no bias") };
+    let mut head = folder.weights.tensor(&name)?;
+    // Probabilities are those of logits over the temperature.
+    let scale = f64::from(folder.settings.temperature);
+    head.data.iter_mut().zip(&biases).for_each(|(value, bias)| *value += (bias * scale) as f32);
+    folder.weights.insert(name, head);
+    folder.write(&args.output)?;
+    let mut order: Vec<usize> = (0..labels.len()).collect();
+    order.sort_by(|&a, &b| biases[b].abs().total_cmp(&biases[a].abs()));
+    for label in order.into_iter().take(10) {
+        say(format_args!("{:<12} {:+.2}", labels.name(label), biases[label]));
+    }
+    say(format_args!("fitted on {} lines, written to {}", rows.len(), args.output.display()));
+    Ok(Status::Done)
+}
+
+/// The rows that have a label which the model answers with, its own or its parent's.
+fn rows(args: &AdjustArgs, labels: &Labels) -> Result<Vec<BiasRow>> {
+    let model = ModelArgs { model: Some(args.model.clone()), device: Device::Cpu, dtype: None };
+    let subject = Subject::model(model.classifier(false)?, &[], None)?;
+    let diagnostics = Diagnostics::new(std::io::stderr().is_terminal(), false);
+    let mut rows = Vec::new();
+    for (place, path) in args.data.iter().enumerate() {
+        let weight = args.data_weights.get(place).copied().unwrap_or(1.0);
+        let read = read_labelled(path).map_err(|error| Unreadable(error.to_string()))?;
+        let known: Vec<(Row, Vec<usize>)> = read
+            .into_iter()
+            .map(|row| {
+                let truth = truth(&row, labels);
+                (row, truth)
+            })
+            .filter(|(_, truth)| !truth.is_empty())
+            .collect();
+        let scores = subject.scores(known.iter().map(|(row, _)| row.text.as_str()), known.len(), threads(args.threads), &diagnostics)?;
+        let fitted = known.into_iter().zip(scores.chunks_exact(labels.len()));
+        rows.extend(fitted.map(|((_, truth), scores)| BiasRow { probabilities: scores.to_vec(), truth, weight }));
+    }
+    diagnostics.finish();
+    if rows.is_empty() {
+        bail!("none of the lines has a label that the model answers with");
+    }
+    Ok(rows)
+}
+
+fn truth(row: &Row, labels: &Labels) -> Vec<usize> {
+    let named = if row.labels.is_empty() { std::slice::from_ref(&row.label) } else { &row.labels };
+    let place = |label: &String| labels.index(label).or_else(|| labels.index(parent_technique(label)).filter(|_| label != BENIGN));
+    let mut truth: Vec<usize> = named.iter().filter_map(place).collect();
+    truth.sort_unstable();
+    truth.dedup();
+    truth
+}
