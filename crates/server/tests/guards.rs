@@ -149,12 +149,13 @@ fn slow_and_lying_clients_cost_nothing_but_their_connection() {
 
 #[test]
 fn who_takes_nothing_is_given_up() {
-    let server = start_with(Limits { pause: Duration::from_millis(300), connections: 1, ..Limits::default() }, Tokens::default(), None);
+    let server = start_with(Limits { pause: Duration::from_secs(1), connections: 1, ..Limits::default() }, Tokens::default(), None);
     let mut idle = server.connect();
     let text = "a".repeat(500_000);
     let body = json!({"texts": vec![&text; 30]}).to_string();
     let head = "POST /api/v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json";
-    write!(idle, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+    // On a busy machine a pause while it is sent may come first.
+    let _ = write!(idle, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     // It has the only connection, and 15 MB of answers that it never reads.
     assert_eq!(server.post("/api", r#"{"text":"1"}"#).status, 200);
     drop(idle);
