@@ -24,6 +24,7 @@ const PIECE_BYTES: usize = 16 << 10;
 const PIECES: usize = 4;
 
 /// A line as a request brings it, or why it can't be read.
+#[expect(clippy::large_enum_variant, reason = "nearly all are lines, and a channel holds few")]
 pub enum Incoming {
     /// A line, and what its sender calls it.
     Line(LogLine, Option<Value>),
