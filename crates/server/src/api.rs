@@ -56,6 +56,7 @@ struct One {
 
 async fn one(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Json<Value>, ApiError> {
     let One { text } = incoming::json(&app.limits, &headers, body).await?;
+    incoming::check_length(&app.limits, &text)?;
     let model = app.models.get(None)?;
     let options = Asked::default().check(&model)?;
     let finding = answer_one(&app, stream::request(model, options), LogLine { text, ..LogLine::default() }).await?;
@@ -111,10 +112,15 @@ async fn classify(State(app): State<Arc<App>>, headers: HeaderMap, RawQuery(quer
     }
     let request = request(&app, &asked, texts.len().min(READ_AHEAD))?;
     let (sender, lines) = mpsc::channel(READ_AHEAD);
+    let limits = app.limits.clone();
     tokio::spawn(async move {
         let mut ids = ids.unwrap_or_default().into_iter();
         for text in texts {
-            let line = Incoming::Line(LogLine { text, ..LogLine::default() }, ids.next());
+            let name = ids.next();
+            let line = match incoming::check_length(&limits, &text) {
+                Ok(()) => Incoming::Line(LogLine { text, ..LogLine::default() }, name),
+                Err(error) => Incoming::Bad(error),
+            };
             if sender.send(line).await.is_err() {
                 return;
             }
@@ -151,7 +157,7 @@ fn request(app: &App, asked: &Asked, lines: usize) -> Result<Request, ApiError> 
 }
 
 fn answers(app: &Arc<App>, request: Request, lines: mpsc::Receiver<Incoming>) -> Response {
-    let pieces = stream::answer(Arc::clone(&app.scheduler), request, lines);
+    let pieces = stream::answer(Arc::clone(&app.scheduler), request, lines, app.limits.lines);
     let body = Body::from_stream(unfold(pieces, |mut pieces| async { pieces.recv().await.map(|piece| (piece, pieces)) }));
     ([(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")], body).into_response()
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::{PoisonError, RwLock};
 
 const MARKS: TableDefinition<u64, &[u8]> = TableDefinition::new("marks");
 
@@ -74,25 +75,52 @@ impl Mark {
     }
 }
 
+/// Opens the database, or makes it.
+type Opener = Box<dyn Fn() -> Result<Database, redb::Error> + Send + Sync>;
+
 /// The database.
-pub struct Feedback(Database);
+pub struct Feedback {
+    opener: Opener,
+    /// `None` after a failed write, until it can be opened again.
+    database: RwLock<Option<Database>>,
+}
 
 impl Feedback {
     /// Opens the file, or makes it.
     pub fn open(path: &Path) -> Result<Self, String> {
-        let database = Database::create(path).map_err(|error| format!("{}: {error}", path.display()))?;
-        let write = database.begin_write().map_err(|error| error.to_string())?;
-        write.open_table(MARKS).map_err(|error| error.to_string())?;
-        write.commit().map_err(|error| error.to_string())?;
-        Ok(Self(database))
+        let own = path.to_owned();
+        Self::with_opener(Box::new(move || Ok(Database::create(&own)?))).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    fn with_opener(opener: Opener) -> Result<Self, redb::Error> {
+        let database = opener()?;
+        let write = database.begin_write()?;
+        write.open_table(MARKS)?;
+        write.commit()?;
+        Ok(Self { opener, database: RwLock::new(Some(database)) })
+    }
+
+    /// Does something with the database. After a failed write (a full disk) it is opened again, which undoes what was half done: until then
+    /// it answers nothing.
+    fn with<T>(&self, act: impl Fn(&Database) -> Result<T, redb::Error>) -> Result<T, redb::Error> {
+        if let Some(database) = &*self.database.read().unwrap_or_else(PoisonError::into_inner) {
+            match act(database) {
+                Err(redb::Error::Io(_) | redb::Error::PreviousIo) => (),
+                other => return other,
+            }
+        }
+        let mut database = self.database.write().unwrap_or_else(PoisonError::into_inner);
+        // The file is locked by whoever has it open.
+        *database = None;
+        act(database.insert((self.opener)()?))
     }
 
     /// Keeps a mark and says its id. It is on the disk when this returns.
     pub fn add(&self, mark: &Mark) -> Result<u64, ApiError> {
         mark.check()?;
         let bytes = serde_json::to_vec(mark).map_err(|error| ApiError::malformed(error.to_string()))?;
-        let kept = || -> Result<u64, redb::Error> {
-            let write = self.0.begin_write()?;
+        let kept = |database: &Database| -> Result<u64, redb::Error> {
+            let write = database.begin_write()?;
             let id = {
                 let mut table = write.open_table(MARKS)?;
                 let id = table.last()?.map_or(1, |(last, _)| last.value() + 1);
@@ -102,18 +130,18 @@ impl Feedback {
             write.commit()?;
             Ok(id)
         };
-        kept().map_err(not_kept)
+        self.with(kept).map_err(not_kept)
     }
 
     /// Takes a mark back.
     pub fn remove(&self, id: u64) -> Result<(), ApiError> {
-        let removed = || -> Result<bool, redb::Error> {
-            let write = self.0.begin_write()?;
+        let removed = |database: &Database| -> Result<bool, redb::Error> {
+            let write = database.begin_write()?;
             let found = write.open_table(MARKS)?.remove(id)?.is_some();
             write.commit()?;
             Ok(found)
         };
-        if removed().map_err(not_kept)? { Ok(()) } else { Err(ApiError::not_found(format!("there is no mark {id}"))) }
+        if self.with(removed).map_err(not_kept)? { Ok(()) } else { Err(ApiError::not_found(format!("there is no mark {id}"))) }
     }
 
     /// The marks as rows that `attackline train` reads, a JSON object each.
@@ -141,8 +169,8 @@ impl Feedback {
     }
 
     fn marks(&self) -> Result<Vec<(u64, Mark)>, ApiError> {
-        let read = || -> Result<Vec<(u64, Mark)>, redb::Error> {
-            let read = self.0.begin_read()?;
+        let read = |database: &Database| -> Result<Vec<(u64, Mark)>, redb::Error> {
+            let read = database.begin_read()?;
             let table = read.open_table(MARKS)?;
             let mut marks = Vec::new();
             for entry in table.iter()? {
@@ -154,10 +182,13 @@ impl Feedback {
             }
             Ok(marks)
         };
-        read().map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "feedback", format!("the marks can't be read: {error}")))
+        self.with(read).map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "feedback", format!("the marks can't be read: {error}")))
     }
 }
 
 fn not_kept(error: redb::Error) -> ApiError {
     ApiError::new(StatusCode::INSUFFICIENT_STORAGE, "feedback", format!("the mark was not kept: {error}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,6 +33,15 @@ pub async fn json<T: DeserializeOwned>(limits: &Limits, headers: &HeaderMap, bod
         let message = format!("{kind:?} can't be read here; send application/json");
         return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", message));
     }
+    // Whoever sends a byte now and then does not hold a connection for ever.
+    let bytes = timeout(limits.pause * 4, whole(limits, body)).await.map_err(|_| ApiError::slow())??;
+    serde_json::from_slice(&bytes).map_err(|error| match error.classify() {
+        serde_json::error::Category::Data => ApiError::invalid("shape", error.to_string()),
+        _ => ApiError::malformed(format!("this is no JSON: {error}")),
+    })
+}
+
+async fn whole(limits: &Limits, body: Body) -> Result<Vec<u8>, ApiError> {
     let mut bytes = Vec::new();
     let mut pieces = body.into_data_stream();
     while let Some(piece) = next(limits, &mut pieces).await? {
@@ -42,10 +51,13 @@ pub async fn json<T: DeserializeOwned>(limits: &Limits, headers: &HeaderMap, bod
         }
         bytes.extend_from_slice(&piece);
     }
-    serde_json::from_slice(&bytes).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => ApiError::invalid("shape", error.to_string()),
-        _ => ApiError::malformed(format!("this is no JSON: {error}")),
-    })
+    Ok(bytes)
+}
+
+/// Refuses a text that is longer than a line may be.
+pub fn check_length(limits: &Limits, text: &str) -> Result<(), ApiError> {
+    let most = limits.line_bytes;
+    if text.len() <= most { Ok(()) } else { Err(ApiError::too_large(format!("a line may have {most} bytes"))) }
 }
 
 async fn next(limits: &Limits, pieces: &mut axum::body::BodyDataStream) -> Result<Option<Bytes>, ApiError> {
@@ -130,7 +142,7 @@ async fn hand_on(bytes: &[u8], most: usize, lines: &Sender<Incoming>) -> bool {
 fn row(bytes: &[u8], most: usize) -> Incoming {
     let bad = |message: String| Incoming::Bad(ApiError::unreadable(message));
     if bytes.len() > most {
-        return bad(format!("a line may have {most} bytes"));
+        return Incoming::Bad(ApiError::too_large(format!("a line may have {most} bytes")));
     }
     let mut members: Map<String, Value> = match serde_json::from_slice(bytes) {
         Ok(members) => members,

@@ -5,6 +5,7 @@
 //! scheduler: bounded, fair between requests, and without a wait on an idle server.
 
 mod api;
+mod connection;
 mod console;
 mod describe;
 mod error;

@@ -11,13 +11,15 @@ pub struct Limits {
     pub body_bytes: usize,
     /// Bytes of a file, or of an NDJSON body.
     pub file_bytes: u64,
-    /// Bytes of one line of NDJSON.
+    /// Bytes of one line: a row of NDJSON, or a text of a JSON request. What files hold is cut at 1 MB instead, as everywhere.
     pub line_bytes: usize,
+    /// Lines of one request.
+    pub lines: u64,
     /// Lines that wait at a time, of all requests.
     pub waiting_lines: usize,
     /// Connections at a time.
     pub connections: usize,
-    /// The longest pause in what a client sends.
+    /// The longest pause in what a client sends, and in what it takes. A JSON body must be there within four of them.
     pub pause: Duration,
     /// How long a request that is under way may go on after the server was told to stop.
     pub shutdown: Duration,
@@ -31,6 +33,7 @@ impl Default for Limits {
             body_bytes: 16 << 20,
             file_bytes: 1 << 30,
             line_bytes: 1 << 20,
+            lines: 10_000_000,
             waiting_lines: 20_000,
             connections: 1024,
             pause: Duration::from_secs(30),

@@ -22,6 +22,9 @@ const TURN: usize = 8;
 /// Lines of a batch, at most.
 const BATCH_LINES: usize = 64;
 
+/// Lines of a batch that a line counts for when evidence is asked for: the model reads it up to fifty times.
+const EXPLAINED_LINES: usize = 16;
+
 /// Tokens of a pass through the model, at most (a longer line goes alone).
 const BATCH_TOKENS: usize = 1024;
 
@@ -108,13 +111,14 @@ impl Scheduler {
     /// Puts a line of the request `id` into its queue.
     pub fn submit(&self, id: u64, request: &Arc<Request>, job: Job, answers: &UnboundedSender<Answer>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Counted before it can be taken, so that the count never falls below nothing.
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         let job = (job, Instant::now());
         match state.queues.iter_mut().find(|(queue, _)| *queue == id) {
             Some((_, queue)) => queue.jobs.push_back(job),
             None => state.queues.push_back((id, Queue { request: Arc::clone(request), jobs: [job].into(), answers: answers.clone() })),
         }
         drop(state);
-        self.waiting.fetch_add(1, Ordering::Relaxed);
         self.work.notify_one();
     }
 
@@ -146,11 +150,13 @@ impl Scheduler {
             state = self.work.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let mut batch: Vec<Taken> = Vec::new();
-        let mut rest = state.queues.len();
-        while rest > 0 && batch.len() < BATCH_LINES {
+        let (mut rest, mut cost) = (state.queues.len(), 0);
+        while rest > 0 && cost < BATCH_LINES {
             rest -= 1;
             let Some((id, mut queue)) = state.queues.pop_front() else { break };
-            for _ in 0..TURN {
+            let (turn, each) = if queue.request.options.explain { (1, EXPLAINED_LINES) } else { (TURN, 1) };
+            for _ in 0..turn {
+                cost += each;
                 let Some((job, since)) = queue.jobs.pop_front() else { break };
                 let reply = Reply { answers: Some(queue.answers.clone()), place: job.place };
                 batch.push(Taken { request: Arc::clone(&queue.request), reply, job, since });

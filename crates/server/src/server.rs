@@ -1,5 +1,6 @@
 //! The server: who is let in, what every answer has, how it listens and how it stops.
 
+use crate::connection::Patient;
 use crate::limits::{Limits, Rates};
 use crate::metrics::Metrics;
 use crate::scheduler::Scheduler;
@@ -7,11 +8,12 @@ use crate::tokens::{Role, Tokens};
 use crate::{ApiError, Feedback, Models, api, console};
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -62,9 +64,12 @@ impl App {
 #[derive(Clone)]
 pub struct Server(Arc<App>);
 
-/// The address that a request came from.
+/// The address that a request came from, and whether it was sent to this machine alone.
 #[derive(Debug, Clone, Copy)]
-struct Peer(SocketAddr);
+struct Peer {
+    address: SocketAddr,
+    is_loopback: bool,
+}
 
 impl Server {
     /// Starts the workers.
@@ -107,25 +112,17 @@ impl Server {
                 accepted = listener.accept() => accepted,
                 () = app.stop.notified() => break,
             };
-            let Ok((stream, peer)) = accepted else {
+            let Ok((stream, address)) = accepted else {
                 // Out of file descriptors, or a client that is gone already.
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 continue;
             };
             let _ = stream.set_nodelay(true);
-            let router = router.clone();
-            let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
-                let mut router = router.clone();
-                let mut request = request.map(Body::new);
-                request.extensions_mut().insert(Peer(peer));
-                async move { router.call(request).await }
-            });
-            let mut builder = hyper::server::conn::http1::Builder::new();
-            builder.timer(TokioTimer::new()).header_read_timeout(app.limits.pause).half_close(false).max_buf_size(64 << 10);
-            let connection = graceful.watch(builder.serve_connection(TokioIo::new(stream), service));
+            let is_loopback = stream.local_addr().is_ok_and(|own| own.ip().to_canonical().is_loopback());
+            let (router, watcher, pause) = (router.clone(), graceful.watcher(), app.limits.pause);
+            let (peer, stream) = (Peer { address, is_loopback }, Patient::new(stream, pause));
             tokio::spawn(async move {
-                // A client that breaks off is no event.
-                let _ = connection.await;
+                serve(stream, router, peer, pause, watcher).await;
                 drop(permit);
             });
         }
@@ -134,6 +131,20 @@ impl Server {
         app.scheduler.end();
         Ok(())
     }
+}
+
+/// Answers the requests of one connection.
+async fn serve(stream: Patient, router: axum::Router, peer: Peer, pause: Duration, watcher: Watcher) {
+    let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let mut router = router.clone();
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        async move { router.call(request).await }
+    });
+    let mut builder = hyper::server::conn::http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(pause).half_close(false).max_buf_size(64 << 10);
+    // A client that breaks off is no event.
+    let _ = watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await;
 }
 
 /// What a route is called in metrics, and the role that it wants; `None` is for everybody.
@@ -161,8 +172,10 @@ async fn around(axum::extract::State(app): axum::extract::State<Arc<App>>, reque
     let start = Instant::now();
     let id = app.requests.fetch_add(1, Ordering::Relaxed) + 1;
     let (method, (route, role)) = (request.method().clone(), route(request.method(), request.uri().path()));
-    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.ip().to_string()).unwrap_or_default();
-    let mut response = match admitted(&app, &request, role, &peer) {
+    let connection = request.extensions().get::<Peer>().copied();
+    let peer = connection.map(|peer| peer.address.ip().to_string()).unwrap_or_default();
+    let is_loopback = connection.is_some_and(|peer| peer.is_loopback);
+    let mut response = match admitted(&app, &request, role, &peer, is_loopback) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     };
@@ -180,7 +193,7 @@ async fn around(axum::extract::State(app): axum::extract::State<Arc<App>>, reque
     response
 }
 
-fn admitted(app: &App, request: &Request, wanted: Option<Role>, peer: &str) -> Result<(), ApiError> {
+fn admitted(app: &App, request: &Request, wanted: Option<Role>, peer: &str, is_loopback: bool) -> Result<(), ApiError> {
     let Some(wanted) = wanted else { return Ok(()) };
     let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     if !app.tokens.is_open() {
@@ -194,6 +207,9 @@ fn admitted(app: &App, request: &Request, wanted: Option<Role>, peer: &str) -> R
     } else if is_foreign(request) {
         // Without tokens a page of another site could ask in a browser's name.
         return Err(ApiError::new(StatusCode::FORBIDDEN, "origin", "requests of other sites' pages are not answered"));
+    } else if is_loopback && !is_own_name(request) {
+        let message = "without tokens this server is called localhost or by its address; what stands before it must say so in Host";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "host", message));
     }
     match app.limits.requests_per_second {
         Some(most) if !app.rates.allow(peer, most) => {
@@ -209,4 +225,15 @@ fn is_foreign(request: &Request) -> bool {
     let Some(origin) = text(header::ORIGIN) else { return false };
     let host = origin.split_once("://").map(|(_, host)| host);
     host.is_none() || host != text(header::HOST)
+}
+
+/// Whether a request names this machine. A browser can be led here under the name of another site (DNS rebinding), whose page could then read
+/// the answers.
+fn is_own_name(request: &Request) -> bool {
+    let Some(host) = request.headers().get(header::HOST) else { return true };
+    let authority = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
+    authority.is_some_and(|authority| {
+        let name = authority.host().trim_matches(['[', ']']);
+        name.eq_ignore_ascii_case("localhost") || name.parse::<std::net::IpAddr>().is_ok()
+    })
 }

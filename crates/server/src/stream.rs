@@ -6,13 +6,16 @@ use crate::scheduler::{Answer, Job, Request, Scheduler};
 use attackline_telemetry::LogLine;
 use axum::body::Bytes;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
 /// Lines of one request that are under way at a time.
-const WINDOW: usize = 512;
+const WINDOW: u64 = 512;
+
+/// Bytes of text of one request that are under way at a time, about: many short lines, or a few long ones.
+const WINDOW_BYTES: usize = 4 << 20;
 
 /// Bytes of answers that are sent in one piece, about.
 const PIECE_BYTES: usize = 16 << 10;
@@ -21,6 +24,7 @@ const PIECE_BYTES: usize = 16 << 10;
 const PIECES: usize = 4;
 
 /// A line as a request brings it, or why it can't be read.
+#[expect(clippy::large_enum_variant, reason = "nearly all are lines, and a channel holds few")]
 pub enum Incoming {
     /// A line, and what its sender calls it.
     Line(LogLine, Option<Value>),
@@ -36,12 +40,12 @@ pub type Pieces = mpsc::Receiver<Result<Bytes, std::convert::Infallible>>;
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
 /// Answers what comes in `lines`, as NDJSON in pieces. Where the reader of the pieces goes away, the rest is dropped.
-pub fn answer(scheduler: Arc<Scheduler>, request: Request, lines: mpsc::Receiver<Incoming>) -> Pieces {
+pub fn answer(scheduler: Arc<Scheduler>, request: Request, lines: mpsc::Receiver<Incoming>, most_lines: u64) -> Pieces {
     let (pieces, receiver) = mpsc::channel(PIECES);
     let request = Arc::new(request);
     tokio::spawn(async move {
         let abandoned = Abandoned(Arc::clone(&request));
-        run(scheduler, &request, lines, pieces).await;
+        run(scheduler, &request, lines, most_lines, pieces).await;
         drop(abandoned);
     });
     receiver
@@ -60,63 +64,120 @@ async fn run(
     scheduler: Arc<Scheduler>,
     request: &Arc<Request>,
     mut lines: mpsc::Receiver<Incoming>,
+    most_lines: u64,
     pieces: mpsc::Sender<Result<Bytes, std::convert::Infallible>>,
 ) {
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     let (sender, mut answers) = mpsc::unbounded_channel::<Answer>();
-    let mut names: BTreeMap<u64, Value> = BTreeMap::new();
-    let mut done: BTreeMap<u64, String> = BTreeMap::new();
-    let (mut submitted, mut written, mut number, mut open) = (0u64, 0u64, 0u64, true);
+    let mut window = Window { most_lines, open: true, ..Window::default() };
     let mut piece = String::new();
-    loop {
-        let room = open && submitted - written < WINDOW as u64;
-        if !open && written == submitted {
-            break;
-        }
+    while window.open || window.waits() {
+        let room = window.has_room();
         tokio::select! {
             biased;
-            Some(answer) = answers.recv() => {
-                let line = written_out(&request.model, answer.finding, names.remove(&answer.place), answer.place + 1);
-                done.insert(answer.place, line);
+            Some(answer) = answers.recv() => window.answered(&request.model, answer),
+            incoming = lines.recv(), if room => {
+                if let Some(job) = window.take(incoming) {
+                    scheduler.submit(id, request, job, &sender);
+                }
             }
-            incoming = lines.recv(), if room => match incoming {
-                None => open = false,
-                Some(Incoming::Line(line, name)) => {
-                    number += 1;
-                    if let Some(name) = name {
-                        names.insert(submitted, name);
-                    }
-                    scheduler.submit(id, request, Job { place: submitted, number, line }, &sender);
-                    submitted += 1;
-                }
-                Some(Incoming::Bad(error)) => {
-                    number += 1;
-                    done.insert(submitted, refused(number, &error));
-                    submitted += 1;
-                }
-                Some(Incoming::End(error)) => {
-                    done.insert(submitted, refused(number + 1, &error));
-                    submitted += 1;
-                    open = false;
-                }
-            },
             () = pieces.closed() => return,
         }
-        while let Some(line) = done.remove(&written) {
-            piece.push_str(&line);
-            piece.push('\n');
-            written += 1;
-        }
+        window.write(&mut piece);
         // What is ready goes out at once unless more is about to be.
         let pause = answers.is_empty() && (lines.is_empty() || !room);
-        if !piece.is_empty() && (piece.len() >= PIECE_BYTES || pause || written == submitted) {
-            if pieces.send(Ok(Bytes::from(std::mem::take(&mut piece)))).await.is_err() {
-                return;
-            }
+        let ready = !piece.is_empty() && (piece.len() >= PIECE_BYTES || pause || !window.waits());
+        if ready && pieces.send(Ok(Bytes::from(std::mem::take(&mut piece)))).await.is_err() {
+            return;
         }
     }
     if !piece.is_empty() {
         let _ = pieces.send(Ok(Bytes::from(piece))).await;
+    }
+}
+
+/// The lines of a request from when they are read until they are written.
+#[derive(Default)]
+struct Window {
+    most_lines: u64,
+    /// Whether more lines may come.
+    open: bool,
+    /// Places taken, and places written.
+    submitted: u64,
+    written: u64,
+    /// What their sender calls them.
+    names: BTreeMap<u64, Value>,
+    /// Answers that wait for those before them.
+    done: BTreeMap<u64, String>,
+    /// Bytes of each line that is under way, in order, and of all.
+    sizes: VecDeque<usize>,
+    bytes: usize,
+}
+
+impl Window {
+    fn waits(&self) -> bool {
+        self.written < self.submitted
+    }
+
+    fn has_room(&self) -> bool {
+        self.open && self.submitted - self.written < WINDOW && self.bytes < WINDOW_BYTES
+    }
+
+    /// Gives what comes a place; a line is to be computed.
+    fn take(&mut self, incoming: Option<Incoming>) -> Option<Job> {
+        let (place, number) = (self.submitted, self.submitted + 1);
+        let incoming = match incoming {
+            Some(Incoming::Line(..) | Incoming::Bad(_)) if place == self.most_lines => {
+                let most = self.most_lines;
+                Some(Incoming::End(ApiError::too_large(format!("a request may have {most} lines; the rest was not read"))))
+            }
+            other => other,
+        };
+        let (line, name) = match incoming {
+            None => {
+                self.open = false;
+                return None;
+            }
+            Some(Incoming::Line(line, name)) => (line, name),
+            Some(Incoming::Bad(error)) => return self.refuse(&error),
+            Some(Incoming::End(error)) => {
+                self.open = false;
+                return self.refuse(&error);
+            }
+        };
+        if let Some(name) = name {
+            self.names.insert(place, name);
+        }
+        self.occupy(line.text.len());
+        Some(Job { place, number, line })
+    }
+
+    fn refuse(&mut self, error: &ApiError) -> Option<Job> {
+        let answer = json!({"line": self.submitted + 1, "error": error.message, "error_type": error.kind});
+        self.done.insert(self.submitted, answer.to_string());
+        self.occupy(0);
+        None
+    }
+
+    fn occupy(&mut self, bytes: usize) {
+        self.sizes.push_back(bytes);
+        self.bytes += bytes;
+        self.submitted += 1;
+    }
+
+    fn answered(&mut self, model: &LoadedModel, answer: Answer) {
+        let line = written_out(model, answer.finding, self.names.remove(&answer.place), answer.place + 1);
+        self.done.insert(answer.place, line);
+    }
+
+    /// Appends the answers whose turn it is.
+    fn write(&mut self, piece: &mut String) {
+        while let Some(line) = self.done.remove(&self.written) {
+            piece.push_str(&line);
+            piece.push('\n');
+            self.written += 1;
+            self.bytes -= self.sizes.pop_front().unwrap_or(0);
+        }
     }
 }
 
@@ -135,10 +196,6 @@ fn written_out(model: &LoadedModel, finding: Result<attackline_findings::Finding
         members.insert("model".into(), json!({"name": model.name, "version": model.version}));
     }
     value.to_string()
-}
-
-fn refused(number: u64, error: &ApiError) -> String {
-    json!({"line": number, "error": error.message, "error_type": error.kind}).to_string()
 }
 
 /// A request for `model`.

@@ -50,6 +50,22 @@ fn pages_of_other_sites_are_not_answered() {
 }
 
 #[test]
+fn a_name_that_was_led_here_is_not_answered() {
+    let server = start();
+    let ask = |host: &str| {
+        let mut stream = server.connect();
+        write!(stream, "GET /api/v1/models HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+        read(stream).status
+    };
+    for host in ["localhost", "LOCALHOST:8080", "127.0.0.1:1", "[::1]:8080", "192.0.2.7"] {
+        assert_eq!(ask(host), 200, "{host}");
+    }
+    for host in ["evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example", "a b"] {
+        assert_eq!(ask(host), 403, "{host}");
+    }
+}
+
+#[test]
 fn marks_are_kept_and_come_out_as_training_rows() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("marks.db");
@@ -98,8 +114,12 @@ fn a_small_request_does_not_wait_for_a_large_one() {
     let large: Vec<String> = (0..4000).map(|number| if number % 4 == 0 { format!("slowish {number}") } else { format!("{number}") }).collect();
     let mut stream = server.connect();
     let body = json!({"texts": large}).to_string();
-    write!(stream, "POST /api/v1/classify HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-        .unwrap();
+    write!(
+        stream,
+        "POST /api/v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .unwrap();
     // The large one takes minutes; the small one is answered meanwhile, and the server stops without waiting for who went away.
     assert_eq!(server.post("/api", r#"{"text":"1"}"#).status, 200);
     drop(stream);
@@ -108,7 +128,7 @@ fn a_small_request_does_not_wait_for_a_large_one() {
 #[test]
 fn slow_and_lying_clients_cost_nothing_but_their_connection() {
     let server = start_with(Limits { pause: Duration::from_millis(300), ..Limits::default() }, Tokens::default(), None);
-    let head = "POST /api HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: application/json\r\n";
+    let head = "POST /api HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n";
     for (request, statuses) in [
         (format!("{head}Content-Length: 1000\r\n\r\n{{\"text\""), &[408][..]),
         ("POST /api HT".to_owned(), &[0, 408]),
@@ -128,11 +148,38 @@ fn slow_and_lying_clients_cost_nothing_but_their_connection() {
 }
 
 #[test]
+fn who_takes_nothing_is_given_up() {
+    let server = start_with(Limits { pause: Duration::from_secs(1), connections: 1, ..Limits::default() }, Tokens::default(), None);
+    let mut idle = server.connect();
+    let text = "a".repeat(500_000);
+    let body = json!({"texts": vec![&text; 30]}).to_string();
+    let head = "POST /api/v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json";
+    // On a busy machine a pause while it is sent may come first.
+    let _ = write!(idle, "{head}\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    // It has the only connection, and 15 MB of answers that it never reads.
+    assert_eq!(server.post("/api", r#"{"text":"1"}"#).status, 200);
+    drop(idle);
+}
+
+#[test]
+fn lines_have_their_bounds() {
+    let server = start_with(Limits { line_bytes: 100, lines: 3, ..Limits::default() }, Tokens::default(), None);
+    let long = "a".repeat(101);
+    assert_eq!(server.post("/api", &json!({"text": long}).to_string()).status, 413);
+    let kinds = |rows: Vec<serde_json::Value>| rows.iter().map(|row| row["error_type"].as_str().unwrap_or("").to_owned()).collect::<Vec<_>>();
+    let many = json!({"texts": ["1", long, "3", "4", "5"]}).to_string();
+    assert_eq!(kinds(server.post("/api/v1/classify", &many).rows()), ["", "too_large", "", "too_large"]);
+    let rows = format!("{{\"text\":\"{long}\"}}\n{{\"text\":\"2\"}}\n");
+    assert_eq!(kinds(server.rows("/api/v1/classify", &rows).rows()), ["too_large", ""]);
+}
+
+#[test]
 fn who_does_not_read_holds_up_nobody_else() {
     let server = start();
     let mut idle = server.connect();
     let text = format!("{{\"text\":\"{} 1\"}}\n", "a".repeat(2000));
-    write!(idle, "POST /api/v1/classify HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+    write!(idle, "POST /api/v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n")
+        .unwrap();
     idle.set_write_timeout(Some(Duration::from_millis(500))).unwrap();
     // Never reading the answers, until the server takes nothing more.
     let mut sent = 0usize;
@@ -156,7 +203,7 @@ fn stopping_finishes_what_is_under_way() {
     std::thread::sleep(Duration::from_millis(100));
     let refused = std::net::TcpStream::connect(server.address).map(|mut stream| {
         let _ = stream.set_read_timeout(Some(Duration::from_secs(1)));
-        let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n");
+        let _ = stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
         stream.read(&mut [0; 16]).unwrap_or(0)
     });
     assert!(matches!(refused, Err(_) | Ok(0)), "nothing new is taken");

@@ -59,10 +59,16 @@ pub struct Args {
     /// Largest file or NDJSON stream, in megabytes
     #[arg(long, value_name = "MB", default_value_t = 1024)]
     max_file: u32,
+    /// Longest line (a row of NDJSON, a text of a JSON request), in kilobytes
+    #[arg(long, value_name = "KB", default_value_t = 1024)]
+    max_line: u32,
+    /// Most lines of one request
+    #[arg(long, value_name = "N", default_value_t = 10_000_000)]
+    max_lines: u64,
     /// Connections at a time
     #[arg(long, value_name = "N", default_value_t = 1024)]
     connections: usize,
-    /// Longest pause in what a client sends, in seconds
+    /// Longest pause in what a client sends or takes, in seconds
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     timeout: u16,
     /// Requests a second of one client [default: any number]
@@ -96,6 +102,8 @@ pub fn run(args: &Args) -> Result<Status> {
     let limits = Limits {
         body_bytes: usize::from(args.max_body) << 20,
         file_bytes: u64::from(args.max_file) << 20,
+        line_bytes: args.max_line as usize * 1024,
+        lines: args.max_lines,
         waiting_lines: args.queue,
         connections: args.connections,
         pause: Duration::from_secs(args.timeout.into()),
