@@ -145,7 +145,7 @@ impl Server {
 }
 
 /// Answers the requests of one connection.
-async fn serve<S: AsyncRead + AsyncWrite + Unpin>(stream: S, router: axum::Router, peer: Peer, pause: Duration, watcher: Watcher) {
+async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S, router: axum::Router, peer: Peer, pause: Duration, watcher: Watcher) {
     let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut router = router.clone();
         let mut request = request.map(Body::new);
