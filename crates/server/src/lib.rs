@@ -18,6 +18,7 @@ mod options;
 mod scheduler;
 mod server;
 mod stream;
+mod tls;
 mod tokens;
 
 pub use error::ApiError;
@@ -25,4 +26,5 @@ pub use feedback::{Feedback, Mark, Verdict};
 pub use limits::Limits;
 pub use models::{LoadedModel, Loader, Models};
 pub use server::{Server, Settings};
+pub use tls::{Tls, TlsFiles};
 pub use tokens::{Role, Tokens, entry as token_entry};

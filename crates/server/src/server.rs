@@ -4,6 +4,7 @@ use crate::connection::Patient;
 use crate::limits::{Limits, Rates};
 use crate::metrics::Metrics;
 use crate::scheduler::Scheduler;
+use crate::tls::Tls;
 use crate::tokens::{Role, Tokens};
 use crate::{ApiError, Feedback, Models, api, console};
 use axum::body::Body;
@@ -18,6 +19,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore};
 use tower_service::Service as _;
@@ -96,8 +98,8 @@ impl Server {
         names.iter().filter_map(|name| self.0.models.reload(name).err().map(|error| format!("{name}: {error}"))).collect()
     }
 
-    /// Answers on this socket until [`stop`](Self::stop).
-    pub async fn listen(&self, listener: TcpListener) -> std::io::Result<()> {
+    /// Answers on this socket until [`stop`](Self::stop), encrypted where there are certificates.
+    pub async fn listen(&self, listener: TcpListener, tls: Option<Arc<Tls>>) -> std::io::Result<()> {
         let app = Arc::clone(&self.0);
         let router = api::router(Arc::clone(&app)).layer(middleware::from_fn_with_state(Arc::clone(&app), around));
         let connections = Arc::new(Semaphore::new(app.limits.connections));
@@ -121,8 +123,17 @@ impl Server {
             let is_loopback = stream.local_addr().is_ok_and(|own| own.ip().to_canonical().is_loopback());
             let (router, watcher, pause) = (router.clone(), graceful.watcher(), app.limits.pause);
             let (peer, stream) = (Peer { address, is_loopback }, Patient::new(stream, pause));
+            let acceptor = tls.as_ref().map(|tls| tls.acceptor());
             tokio::spawn(async move {
-                serve(stream, router, peer, pause, watcher).await;
+                match acceptor {
+                    None => serve(stream, router, peer, pause, watcher).await,
+                    // A client that does not speak TLS, or has no certificate that is wanted, is no event either.
+                    Some(acceptor) => {
+                        if let Ok(Ok(stream)) = tokio::time::timeout(pause, acceptor.accept(stream)).await {
+                            serve(stream, router, peer, pause, watcher).await;
+                        }
+                    }
+                }
                 drop(permit);
             });
         }
@@ -134,7 +145,7 @@ impl Server {
 }
 
 /// Answers the requests of one connection.
-async fn serve(stream: Patient, router: axum::Router, peer: Peer, pause: Duration, watcher: Watcher) {
+async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S, router: axum::Router, peer: Peer, pause: Duration, watcher: Watcher) {
     let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
         let mut router = router.clone();
         let mut request = request.map(Body::new);

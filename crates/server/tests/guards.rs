@@ -94,12 +94,14 @@ fn marks_are_kept_and_come_out_as_training_rows() {
 
 #[test]
 fn a_full_queue_refuses_and_says_when_to_come_again() {
-    let server = start_with(Limits { waiting_lines: 150, ..Limits::default() }, Tokens::default(), None);
-    let texts: Vec<String> = (0..100).map(|number| format!("slowish {number}")).collect();
+    let server = start_with(Limits { waiting_lines: 70, ..Limits::default() }, Tokens::default(), None);
+    let texts: Vec<String> = (0..400).map(|number| format!("slowish {number}")).collect();
     let slow = json!({"texts": texts}).to_string();
     let busy = std::thread::scope(|scope| {
         let under_way: Vec<_> = (0..3).map(|_| scope.spawn(|| server.post("/api/v1/classify", &slow))).collect();
-        let refused = (0..200).map(|_| server.post("/api", r#"{"text":"1"}"#)).find(|answer| answer.status == 503);
+        // The first of them fills the queue for some seconds.
+        let asked = std::iter::repeat_with(|| server.post("/api", r#"{"text":"1"}"#));
+        let refused = asked.take_while(|_| !under_way.iter().all(|request| request.is_finished())).find(|answer| answer.status == 503);
         let finished = under_way.into_iter().map(|request| request.join().unwrap()).filter(|answer| answer.status == 200).count();
         assert!(finished > 0);
         refused

@@ -5,10 +5,11 @@ use crate::diagnostics::say;
 use crate::exit::Status;
 use crate::models::{Device, ModelArgs};
 use anyhow::{Context, Result, bail};
-use attackline_server::{Feedback, Limits, Loader, Models, Server, Settings, Tokens, token_entry};
+use attackline_server::{Feedback, Limits, Loader, Models, Server, Settings, Tls, TlsFiles, Tokens, token_entry};
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 
@@ -20,7 +21,7 @@ Examples:
   attackline serve --new-token classify >> tokens.txt               prints the token to standard error
   attackline serve --listen 0.0.0.0:8080 --tokens tokens.txt
 
-SIGHUP loads the models again; SIGTERM and Ctrl-C finish what is under way. The interface is described at /docs.";
+SIGHUP loads the models and the certificates again; SIGTERM and Ctrl-C finish what is under way. The interface is described at /docs.";
 
 /// Answer over HTTP, and show the console in a browser.
 #[derive(Debug, clap::Args)]
@@ -41,6 +42,15 @@ pub struct Args {
     /// Make a token of this role (read, classify or admin), print its line for the tokens' file, and end
     #[arg(long, value_name = "ROLE")]
     new_token: Option<String>,
+    /// Encrypt: the certificate and those that lead to its authority, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_certificate: Option<PathBuf>,
+    /// The certificate's private key, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_key: Option<PathBuf>,
+    /// Let in only clients with a certificate of these authorities, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_certificate")]
+    tls_client_authorities: Option<PathBuf>,
     /// Keep analysts' marks in this database
     #[arg(long, value_name = "FILE")]
     feedback: Option<PathBuf>,
@@ -110,36 +120,46 @@ pub fn run(args: &Args) -> Result<Status> {
         requests_per_second: args.rate.map(u32::from),
         ..Limits::default()
     };
+    let tls = tls(args)?;
     let log: Box<dyn Fn(String) + Send + Sync> = if args.log_requests { Box::new(|line| say(format_args!("{line}"))) } else { Box::new(drop) };
     let server = Server::new(Settings { models, tokens, feedback, limits, workers: threads(args.threads), log })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(listen(server, args.listen))?;
+    runtime.block_on(listen(server, args.listen, tls))?;
     // A file that is still being read ends with the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(Status::Done)
 }
 
-async fn listen(server: Server, address: SocketAddr) -> Result<()> {
+fn tls(args: &Args) -> Result<Option<Arc<Tls>>> {
+    let (Some(certificate), Some(key)) = (&args.tls_certificate, &args.tls_key) else { return Ok(None) };
+    let files = TlsFiles { certificate: certificate.clone(), key: key.clone(), client_authorities: args.tls_client_authorities.clone() };
+    Tls::load(files).map(|tls| Some(Arc::new(tls))).map_err(anyhow::Error::msg)
+}
+
+async fn listen(server: Server, address: SocketAddr, tls: Option<Arc<Tls>>) -> Result<()> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("{address} can't be listened on"))?;
-    say(format_args!("listening on http://{}", listener.local_addr()?));
-    let signalled = server.clone();
-    tokio::spawn(async move { signals(&signalled).await });
-    server.listen(listener).await?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    say(format_args!("listening on {scheme}://{}", listener.local_addr()?));
+    let (signalled, certificates) = (server.clone(), tls.clone());
+    tokio::spawn(async move { signals(&signalled, certificates.as_ref()).await });
+    server.listen(listener, tls).await?;
     say(format_args!("stopped"));
     Ok(())
 }
 
 #[cfg(unix)]
-async fn signals(server: &Server) {
+async fn signals(server: &Server, tls: Option<&Arc<Tls>>) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut hangup), Ok(mut end)) = (signal(SignalKind::hangup()), signal(SignalKind::terminate())) else { return };
     loop {
         tokio::select! {
             _ = hangup.recv() => {
-                let own = server.clone();
-                let errors = tokio::task::spawn_blocking(move || own.reload()).await.unwrap_or_else(|error| vec![error.to_string()]);
+                let (own, tls) = (server.clone(), tls.cloned());
+                let again = move || own.reload().into_iter().chain(tls.and_then(|tls| tls.reload().err())).collect();
+                let errors: Vec<String> = tokio::task::spawn_blocking(again).await.unwrap_or_else(|error| vec![error.to_string()]);
                 errors.iter().for_each(|error| say(format_args!("{error}")));
-                say(format_args!("models loaded again"));
+                let done = if errors.is_empty() { "loaded again" } else { "what could be was loaded again" };
+                say(format_args!("models and certificates: {done}"));
             }
             _ = end.recv() => return stop(server),
             _ = tokio::signal::ctrl_c() => return stop(server),
@@ -148,7 +168,7 @@ async fn signals(server: &Server) {
 }
 
 #[cfg(not(unix))]
-async fn signals(server: &Server) {
+async fn signals(server: &Server, _tls: Option<&Arc<Tls>>) {
     if tokio::signal::ctrl_c().await.is_ok() {
         stop(server);
     }

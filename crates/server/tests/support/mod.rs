@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, dead_code)]
 
 use attackline_model::{Classifier, Encoded, Labels, ModelError, Prediction, TokenBatch};
-use attackline_server::{Feedback, Limits, Loader, Models, Server, Settings, Tokens};
+use attackline_server::{Feedback, Limits, Loader, Models, Server, Settings, Tls, Tokens};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -73,6 +73,14 @@ pub fn start() -> Running {
 }
 
 pub fn start_with(limits: Limits, tokens: Tokens, feedback: Option<&Path>) -> Running {
+    run(limits, tokens, feedback, None)
+}
+
+pub fn start_encrypted(tls: Arc<Tls>) -> Running {
+    run(Limits::default(), Tokens::default(), None, Some(tls))
+}
+
+fn run(limits: Limits, tokens: Tokens, feedback: Option<&Path>, tls: Option<Arc<Tls>>) -> Running {
     let (passes, loadable) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(true)));
     let (counted, can_load) = (Arc::clone(&passes), Arc::clone(&loadable));
     let loader = move || -> Result<Box<dyn Classifier>, String> {
@@ -95,7 +103,7 @@ pub fn start_with(limits: Limits, tokens: Tokens, feedback: Option<&Path>) -> Ru
         runtime.block_on(async {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             sender.send(listener.local_addr().unwrap()).unwrap();
-            own.listen(listener).await.unwrap();
+            own.listen(listener, tls).await.unwrap();
         });
     });
     Running { address: receiver.recv().unwrap(), server, passes, loadable, logged, thread: Some(thread) }
