@@ -8,9 +8,12 @@ fn examples() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../examples")
 }
 
-/// All findings over the example logs by file name and record.
-fn findings(threads: &str) -> BTreeMap<(String, u64), Value> {
-    let output = Command::new(env!("CARGO_BIN_EXE_attackline")).args(["classify", "--threads", threads, "-f"]).arg(examples()).output().unwrap();
+/// Rows by file name and record.
+type Found = BTreeMap<(String, u64), Value>;
+
+/// All findings over the example logs.
+fn findings(arguments: &[&str]) -> Found {
+    let output = Command::new(env!("CARGO_BIN_EXE_attackline")).arg("classify").args(arguments).arg("-f").arg(examples()).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let lines = String::from_utf8(output.stdout).unwrap();
     let rows = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -23,7 +26,7 @@ fn findings(threads: &str) -> BTreeMap<(String, u64), Value> {
 
 #[test]
 fn the_attacks_among_the_examples_are_found() {
-    let found = findings("2");
+    let found = findings(&["--threads", "2"]);
     let label = |file: &str, record: u64| found[&(file.to_owned(), record)]["label"].as_str().unwrap().to_owned();
     for (file, record, wanted) in [
         ("commands.txt", 7, "T1087.001"),
@@ -33,18 +36,20 @@ fn the_attacks_among_the_examples_are_found() {
         ("processes.csv", 10, "T1003.002"),
         ("sysmon.evtx", 6, "T1003.002"),
         ("winlogbeat.json", 5, "T1087.001"),
-        ("commands.txt", 1, "Benign"),
+        ("commands.txt", 2, "Benign"),
         ("commands.txt", 5, "Benign"),
         ("processes.csv", 1, "Benign"),
         ("audit.log", 1, "Benign"),
     ] {
         assert_eq!(label(file, record), wanted, "{file}:{record}");
     }
-    let attacks = found.values().filter(|row| row["label"] != "Benign" && row["abstained"] == false).count();
-    assert!((28..=38).contains(&attacks), "{attacks} findings in {} lines", found.len());
+    let reported = |rows: &Found| rows.values().filter(|row| row["label"] != "Benign" && row["abstained"] == false).count();
+    assert!((6..=16).contains(&reported(&found)), "{} findings in {} lines", reported(&found), found.len());
+    let few = findings(&["--labels", "T1003.002,T1087.001,T1049"]);
+    assert!((26..=36).contains(&reported(&few)), "{} findings in {} lines", reported(&few), few.len());
 }
 
 #[test]
 fn the_number_of_threads_changes_no_byte() {
-    assert_eq!(findings("1"), findings("3"));
+    assert_eq!(findings(&["--threads", "1"]), findings(&["--threads", "3"]));
 }

@@ -28,9 +28,9 @@ fn a_quantised_folder_is_said_to_be_one_and_answers_nearly_as_before() {
     let quantize = ["model", "quantize", tiny, "-o", model, "--lines", "40", "--error", "1", "--drift", "1"];
     let output = attackline(&quantize);
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("8 of 8 products compute in int8"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("12 of 12 products compute in int8"), "{}", text(&output.stderr));
     assert_eq!(std::fs::read(Path::new(tiny).join("model.safetensors")).unwrap(), before, "the original stays as it is");
-    assert!(text(&attackline(&["model", "info", model]).stdout).contains("int8, 8 of 8 products of the layers"));
+    assert!(text(&attackline(&["model", "info", model]).stdout).contains("int8, 12 of 12 products of the layers"));
     assert!(attackline(&["model", "verify", model]).status.success());
     let scores = |model: &str| -> Vec<f64> {
         let output = attackline(&["classify", "--model", model, "--scores", "--output-format", "ndjson", "net user /domain"]);

@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use attackline_evaluate::{
-    Answered, Comparison, Document, Drift, Evaluation, EvaluationOptions, Mistake, ModelFigures, NamedComparison, ObfuscationFigures, Observed, Rate,
-    Robustness, ShownError, Vocabulary, html_page,
+    Answered, Comparison, Document, Drift, Evaluation, EvaluationOptions, Faithfulness, Mistake, ModelFigures, NamedComparison, ObfuscationFigures,
+    Observed, Rate, Robustness, ShownError, Vocabulary, html_page,
 };
 
 const HOSTILE: &str = "<script>alert('x')</script>\"&\u{1b}[2J<img src=x onerror=alert(1)>";
@@ -53,6 +53,7 @@ fn document(answers: &[Answered]) -> Document {
             .map(|other| NamedComparison { first: HOSTILE.into(), second: HOSTILE.into(), comparison: Comparison::new(&answers[0], other, 10, 1) })
             .collect(),
         robustness: vec![Robustness { model: HOSTILE.into(), obfuscations: vec![changed] }],
+        evidence: vec![Faithfulness { model: HOSTILE.into(), changed_without_evidence: Rate::new(1, 2), ..Default::default() }],
         drift: Some(drift),
     }
 }

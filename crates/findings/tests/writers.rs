@@ -131,9 +131,9 @@ fn evidence_stands_under_the_text_and_in_its_column() {
     let part = |start, end, weight| Evidence { start, end, weight };
     let evidence = Some(vec![part(0, 3, 0.5), part(4, 8, 0.3), part(18, 26, 0.2)]);
     let finding = Finding { evidence, ..finding(line("reg save HKLM\\SAM \u{1b}sam.hiv"), [0.001, 0.998, 0.001]) };
-    let table = print(OutputFormat::Table, WriterOptions::default(), &[finding.clone()]);
+    let table = print(OutputFormat::Table, WriterOptions::default(), std::slice::from_ref(&finding));
     assert!(table.lines().nth(2).is_some_and(|line| line.trim_start() == "because: reg save … \\x1bsam.hiv"), "{table}");
-    let csv = print(OutputFormat::Csv, WriterOptions { evidence: true, ..WriterOptions::default() }, &[finding.clone()]);
+    let csv = print(OutputFormat::Csv, WriterOptions { evidence: true, ..WriterOptions::default() }, std::slice::from_ref(&finding));
     assert!(csv.contains(",parent,evidence\n") && csv.ends_with(",reg save … \u{1b}sam.hiv\n"), "{csv}");
     let value: Value = serde_json::from_str(&print(OutputFormat::Ndjson, WriterOptions::default(), &[finding])).unwrap();
     assert_eq!(value["evidence"][0], json!({"start": 0, "end": 3, "weight": 0.5}));

@@ -112,8 +112,8 @@ impl Measured {
             let workers: Vec<_> = (0..threads).map(|seed| scope.spawn(move || work(seed as u64))).collect();
             workers.into_iter().filter_map(|worker| worker.join().ok()).collect()
         });
-        let rate = |count: &dyn Fn(&(f64, usize, Vec<f64>)) -> f64| results.iter().map(|result| count(result) / result.0).sum();
-        let (lines, tokens) = (rate(&|result| (result.2.len() * case.lines) as f64), rate(&|result| result.1 as f64));
+        let lines = results.iter().map(|(seconds, _, latencies)| (latencies.len() * case.lines) as f64 / seconds).sum();
+        let tokens = results.iter().map(|(seconds, tokens, _)| *tokens as f64 / seconds).sum();
         let mut latencies: Vec<f64> = results.into_iter().flat_map(|result| result.2).collect();
         latencies.sort_by(f64::total_cmp);
         Self { lines, tokens, latencies }
