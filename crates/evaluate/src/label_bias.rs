@@ -60,7 +60,7 @@ mod tests {
 
     /// Two labels at even odds, of which the second is right `share` of the time.
     fn rows(share: usize) -> Vec<BiasRow> {
-        let row = |number| BiasRow { probabilities: vec![0.5, 0.5], truth: vec![usize::from(number % 100 < share)], weight: 1.0 };
+        let row = |number: usize| BiasRow { probabilities: vec![0.5, 0.5], truth: vec![usize::from(number % 100 < share)], weight: 1.0 };
         (0..1000).map(row).collect()
     }
 
@@ -76,7 +76,7 @@ mod tests {
     #[test]
     fn any_of_several_labels_counts_and_weights_do() {
         let both = BiasRow { probabilities: vec![0.2, 0.4, 0.4], truth: vec![1, 2], weight: 1.0 };
-        let biases = fit_label_biases(&[both.clone()], 3, 0.01);
+        let biases = fit_label_biases(std::slice::from_ref(&both), 3, 0.01);
         assert!(biases[0] < 0.0 && (biases[1] - biases[2]).abs() < 1e-9, "{biases:?}");
         let doubled = fit_label_biases(&[both.clone(), both.clone()], 3, 0.02);
         let weighed = fit_label_biases(&[BiasRow { weight: 2.0, ..both }], 3, 0.01);
