@@ -26,6 +26,9 @@ const DIVIDED: usize = 3;
 /// A part with a smaller share than this is not marked.
 const LEAST_WEIGHT: f32 = 0.05;
 
+/// Once parts with this share together are marked, no more are.
+const ENOUGH: f32 = 0.7;
+
 /// Characters that part words besides white space.
 const BOUNDARIES: &[char] = &['(', ')', '{', '}', '[', ']', ';', '|', '&', '"', '\'', ',', '=', '<', '>', '`'];
 
@@ -60,9 +63,23 @@ pub fn evidence(classifier: &dyn Classifier, view: &LabelView, text: &str, decis
             }
         }
     }
+    heaviest(parts, weights)
+}
+
+/// The fewest parts that carry [`ENOUGH`], in the order of the text.
+fn heaviest(parts: Vec<(usize, usize)>, weights: Vec<f32>) -> Vec<Evidence> {
     let total: f32 = weights.iter().sum();
-    let marked = parts.into_iter().zip(weights).map(|((start, end), weight)| Evidence { start, end, weight: weight / total });
-    marked.filter(|part| part.weight >= LEAST_WEIGHT).collect()
+    let mut all: Vec<Evidence> =
+        parts.into_iter().zip(weights).map(|((start, end), weight)| Evidence { start, end, weight: weight / total }).collect();
+    all.sort_by(|a, b| b.weight.total_cmp(&a.weight).then(a.start.cmp(&b.start)));
+    let mut carried = 0.0;
+    all.retain(|part| {
+        let wanted = carried < ENOUGH && part.weight >= LEAST_WEIGHT;
+        carried += part.weight;
+        wanted
+    });
+    all.sort_by_key(|part| part.start);
+    all
 }
 
 /// The words' byte ranges: what stands between white space and the marks that divide a command.
@@ -155,6 +172,8 @@ mod tests {
         let found = marked("cmd /c \"reg save HKLM\\SAM é.hiv\" && echo ok");
         assert_eq!(found.iter().map(|part| part.0).collect::<Vec<_>>(), ["reg", "save", "HKLM\\SAM"]);
         assert!((found.iter().map(|part| part.1).sum::<f32>() - 1.0).abs() < 1e-6);
+        let heavy = heaviest(vec![(0, 1), (2, 3), (4, 5), (6, 7)], vec![1.0, 5.0, 3.5, 0.5]);
+        assert_eq!(heavy.iter().map(|part| part.start).collect::<Vec<_>>(), [2, 4], "the fewest that carry most");
         assert_eq!(marked("echo ok"), [], "Benign has none");
         assert_eq!(marked(""), []);
     }
