@@ -6,14 +6,20 @@ use std::{collections::BTreeSet, path::Path};
 /// A literal piece of a template must be this long to be looked for; shorter ones are ordinary words.
 const SHORTEST: usize = 20;
 
+/// What stands in the program for other reasons: reasons of HTTP's statuses.
+const ELSEWHERE: &str = "Proxy Authentication Required";
+
 /// The long literal pieces of the attack templates, without those that harmless lines have too, such as the folders of an operating
-/// system, and without what ATT&CK's names say.
+/// system, without the parents that renderings of every label name, and without what ATT&CK's names say.
 pub fn needles(root: &Path) -> Result<BTreeSet<String>> {
     let mut needles = BTreeSet::new();
     let grammar = root.join("crates/dataset/grammar");
     let mut harmless = texts(&grammar.join("benign"))?;
     harmless.push(fs_err::read_to_string(grammar.join("lexicon.grammar"))?);
     harmless.push(fs_err::read_to_string(root.join("crates/catalog/data/attack-enterprise-18.1.tsv"))?);
+    // As the source writes it: with its backslashes doubled.
+    harmless.push(fs_err::read_to_string(root.join("crates/dataset/src/render.rs"))?.replace("\\\\", "\\"));
+    harmless.push(ELSEWHERE.into());
     for text in texts(&grammar.join("attack"))? {
         let bodies = text.lines().filter(|line| !line.starts_with(['#', '['])).filter_map(|line| line.split_once(": "));
         for piece in bodies.flat_map(|(_, body)| body.split(['«', '»', '‹', '›', '¦', '⏎'])).map(str::trim) {
