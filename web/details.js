@@ -69,14 +69,16 @@ export class Details {
   #why(finding) {
     const model = this.catalog.model(finding.model);
     const threshold = typeof model?.threshold === "number" ? model.threshold : null;
-    const score = finding.score.toFixed(3);
-    const against = threshold === null ? "the model's threshold" : `the model's threshold of ${threshold.toFixed(3)}`;
+    // Thresholds lie close to 1, where a third decimal tells nothing.
+    const attack = Number.isNaN(finding.attack) ? "" : ` (${finding.attack.toFixed(4)})`;
+    const against = threshold === null ? "the model's threshold" : `the model's threshold of ${threshold.toFixed(4)}`;
+    const label = `${clipped(finding.label, 60)} (${finding.score.toFixed(3)})`;
     const next = finding.top.find((entry) => entry.label !== finding.label);
     let words;
     if (finding.kind === "error") words = `No answer: ${clipped(finding.error || "the server sent no label", 600)}`;
-    else if (finding.kind === "attack") words = `Reported: ${clipped(finding.label, 60)} is the most probable label, and its probability ${score} reaches ${against}.`;
-    else if (finding.kind === "abstained") words = `Not reported: ${clipped(finding.label, 60)} is the most probable label, but its probability ${score} stays below ${against}, so the model abstains.`;
-    else words = `Not reported: Benign is the most probable label (${score}).`;
+    else if (finding.kind === "attack") words = `Reported: the probability of an attack${attack} reaches ${against}. The most probable technique is ${label}.`;
+    else if (finding.kind === "abstained") words = `Not reported: an attack is more probable than not${attack}, but stays below ${against}, so the model abstains. The most probable technique is ${label}.`;
+    else words = `Not reported: ${label} is more probable than an attack${attack}.`;
     const several = Array.isArray(finding.raw.labels) ? finding.raw.labels.filter((label) => typeof label === "string" && label !== finding.label) : [];
     if (several.length > 0) words += ` The line also reaches it with ${clipped(several.join(", "), 300)}.`;
     if (next && finding.kind !== "error") words += ` Next comes ${clipped(next.label, 60)} with ${next.score.toFixed(3)}.`;
@@ -155,11 +157,6 @@ export class Details {
       const bar = h("i");
       bar.style.width = `${Math.max(0, Math.min(1, entry.score)) * 100}%`;
       const track = h("span.track", { "aria-hidden": "true" }, bar);
-      if (typeof threshold === "number" && entry.label !== "Benign") {
-        const tick = h("span.tick", { title: `threshold ${threshold.toFixed(3)}` });
-        tick.style.left = `${threshold * 100}%`;
-        track.append(tick);
-      }
       const chosen = entry.label === finding.label;
       const name = this.catalog.fullName(entry.label);
       return h(
@@ -170,7 +167,21 @@ export class Details {
         h("span.number", {}, entry.score.toFixed(3)),
       );
     });
-    return h("section", {}, h("h3", {}, "Most probable labels"), h("ol.scores", {}, rows), typeof threshold === "number" && h("p.muted.legend", {}, h("span.tick-sample", { "aria-hidden": "true" }), ` threshold ${threshold.toFixed(3)}`));
+    return h("section", {}, h("h3", {}, "Most probable labels"), h("ol.scores", {}, this.#attack(finding, threshold), rows), typeof threshold === "number" && h("p.muted.legend", {}, h("span.tick-sample", { "aria-hidden": "true" }), ` threshold for any attack ${threshold.toFixed(4)}`));
+  }
+
+  /** All attack labels together, which the threshold is put to. */
+  #attack(finding, threshold) {
+    if (Number.isNaN(finding.attack)) return null;
+    const bar = h("i");
+    bar.style.width = `${Math.max(0, Math.min(1, finding.attack)) * 100}%`;
+    const track = h("span.track", { "aria-hidden": "true" }, bar);
+    if (typeof threshold === "number") {
+      const tick = h("span.tick", { title: `threshold ${threshold.toFixed(4)}` });
+      tick.style.left = `${threshold * 100}%`;
+      track.append(tick);
+    }
+    return h("li.any", {}, h("span.score-label", {}, h("b", {}, "Any attack")), track, h("span.number", {}, finding.attack.toFixed(4)));
   }
 
   #context(finding) {

@@ -1,6 +1,6 @@
 // What the filter box understands: words that must all occur, "phrases in quotes", -words that must not, and field:word.
 
-const FIELDS = ["technique", "tactic", "host", "user", "file", "image", "parent", "text", "score", "is"];
+const FIELDS = ["technique", "tactic", "host", "user", "file", "image", "parent", "text", "score", "attack", "is"];
 
 /** `C:\Users` is no field: only the names above are. */
 const TERM = new RegExp(`(-)?(?:(${FIELDS.join("|")}):)?(?:"([^"]*)"?|(\\S+))`, "gi");
@@ -13,10 +13,10 @@ export function parse(query) {
     const value = (phrase ?? word).toLowerCase();
     const term = { field: field?.toLowerCase(), value, negated: Boolean(minus) };
     if (value === "") continue;
-    if (term.field === "score") {
+    if (term.field === "score" || term.field === "attack") {
       const [, comparison, number] = value.match(/^(>=|<=|>|<)?(\d*\.?\d+)$/) ?? [];
       if (number === undefined) {
-        problem = `score:${value} is no comparison; write score:>0.9 or score:<0.5`;
+        problem = `${term.field}:${value} is no comparison; write ${term.field}:>0.9 or ${term.field}:<0.5`;
         continue;
       }
       Object.assign(term, { comparison: comparison ?? ">=", number: Number(number) });
@@ -59,7 +59,8 @@ function single({ field, value, comparison, number }) {
     case "tactic":
       return (record) => record.tactics.some((tactic) => tactic.includes(value.replaceAll(" ", "-")));
     case "score":
-      return (record) => compare(record.score, comparison, number);
+    case "attack":
+      return (record) => compare(record[field], comparison, number);
     case "is":
       if (value === "marked") return (record) => record.mark !== null;
       if (value === "truncated") return (record) => record.truncated;

@@ -18,6 +18,8 @@ export class Finding {
     this.label = string(raw.label);
     this.text = string(raw.text);
     this.score = typeof raw.score === "number" ? raw.score : NaN;
+    /** The probability that the line is an attack of any kind: what the threshold is put to. */
+    this.attack = typeof raw.attack === "number" ? raw.attack : NaN;
     this.kind = this.error !== "" || this.label === "" ? "error" : this.label === "Benign" ? "benign" : raw.abstained === true ? "abstained" : "attack";
     this.name = string(technique.name);
     this.url = string(technique.url);

@@ -46,7 +46,7 @@ export class Intake {
     by("model-choice").hidden = models.length < 2;
     by("model").replaceChildren(...models.map((model) => h("option", { value: model.default ? "" : model.name, selected: model === defaultModel }, `${model.name} ${model.version ?? ""}`.trim())));
     const labels = (defaultModel?.labels ?? []).filter((label) => label !== "Benign").length;
-    const threshold = typeof defaultModel?.threshold === "number" ? `, reports from a probability of ${defaultModel.threshold.toFixed(3)}` : "";
+    const threshold = typeof defaultModel?.threshold === "number" ? `, reports from a probability of an attack of ${defaultModel.threshold.toFixed(4)}` : "";
     by("model-note").textContent = defaultModel ? `Model ${defaultModel.name} ${defaultModel.version ?? ""}: tells ${plural(labels, "technique")} from benign${threshold}.`.replace(" :", ":") : "";
   }
 

@@ -176,12 +176,12 @@ onPage("lines without times are drawn by their order", {}, async (page) => {
 onPage("a finding's page says why, with the runners-up and a link", { skip: standInOnly }, async (page) => {
   await page.click("text=reg save");
   const details = await page.textContent("#details");
-  assert.match(details, /Reported: T1003\.002 is the most probable label, and its probability 0\.998 reaches the model's threshold of 0\.620/);
+  assert.match(details, /Reported: the probability of an attack \(0\.9984\) reaches the model's threshold of 0\.6200\. The most probable technique is T1003\.002 \(0\.998\)/);
   assert.ok((await page.locator("#details .scores li").count()) >= 3);
   assert.equal(await page.getAttribute(".details-bar a", "href"), "https://attack.mitre.org/techniques/T1003/002/");
   assert.match(await page.getAttribute(".details-bar a", "rel"), /noopener/);
   await page.click("text=ipconfig");
-  assert.match(await page.textContent("#details"), /Not reported: T1016 .* stays below .* abstains/);
+  assert.match(await page.textContent("#details"), /Not reported: an attack is more probable than not \(0\.5840\), but stays below .* abstains\. The most probable technique is T1016/);
   await page.goBack();
   await page.keyboard.press("Escape");
   assert.ok(await page.isHidden("#details"));

@@ -63,12 +63,14 @@ function classify(line, text, { explain, top, noise = 0, source, event }) {
   const rule = RULES.find(([pattern]) => pattern.test(text));
   const score = round(rule ? Math.max(0.34, rule[2] - noise * 0.4) : Math.min(0.9999, 0.93 + noise * 0.07));
   const label = rule ? rule[1] : "Benign";
+  // What the threshold is put to: the label's probability and that of other techniques.
+  const attack = round(label === "Benign" ? 1 - score : score + (1 - score) * 0.2);
   const others = LABELS.filter((other) => other !== label).slice(0, 4);
   if (rule && !others.includes("Benign")) others[0] = "Benign";
   let rest = 1 - score;
   const entries = others.map((other) => ({ label: other, score: round((rest = rest * 0.62)) }));
   const finding = {
-    line, text, label, score, abstained: label !== "Benign" && score < THRESHOLD, technique: summary(label),
+    line, text, label, score, attack, abstained: label !== "Benign" && attack < THRESHOLD, technique: summary(label),
     top: [{ label, score }, ...entries].sort((a, b) => b.score - a.score).slice(0, top), truncated: text.length > 4000, source, event,
   };
   if (explain && rule) {

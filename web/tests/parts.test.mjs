@@ -67,7 +67,7 @@ test("a snippet shows evidence that lies far back and tears no character", () =>
 
 test("the filter knows words, phrases, fields and their negation", () => {
   const store = filled(
-    { text: "reg save HKLM\\SAM", ...technique("T1003.002", "credential-access"), score: 0.99, event: { host: "dc01", user: "SYSTEM" } },
+    { text: "reg save HKLM\\SAM", ...technique("T1003.002", "credential-access"), score: 0.99, attack: 0.995, event: { host: "dc01", user: "SYSTEM" } },
     { text: "net user", ...technique("T1087.001", "discovery"), score: 0.7, event: { host: "web-01" } },
     { text: "dir C:\\Users", label: "Benign", score: 0.8, event: { host: "web-01" } },
     { text: "ipconfig", ...technique("T1016", "discovery"), abstained: true, score: 0.4 },
@@ -75,7 +75,7 @@ test("the filter knows words, phrases, fields and their negation", () => {
   );
   const cases = [
     ["", [1, 2, 3, 4, 5]], ["reg sam", [1]], ['"net user"', [2]], ["-reg", [2, 3, 4, 5]], ["c:\\users", [3]], ["technique:t1003", [1]], ["tactic:discovery", [2, 4]], ["host:web-01 -is:benign", [2]],
-    ["user:system", [1]], ["score:>0.7", [1, 3]], ["score:0.7", [1, 2, 3]], ["score:<0.5", [4]], ["is:abstained", [4]], ["is:error", [5]], ["is:marked", []], ["T1087.001", [2]],
+    ["user:system", [1]], ["score:>0.7", [1, 3]], ["score:0.7", [1, 2, 3]], ["score:<0.5", [4]], ["attack:>0.95", [1]], ["is:abstained", [4]], ["is:error", [5]], ["is:marked", []], ["T1087.001", [2]],
   ];
   for (const [query, lines] of cases) {
     store.setFilter({ query });
@@ -158,7 +158,7 @@ test("no cell of the CSV is a formula", () => {
   const store = filled({ text: "=cmd|' /C calc'!A1", label: "Benign", event: { host: "@host" } }, { error: "bad" });
   const [header, row, ...rest] = [...csv(store.findings)];
   assert.equal(rest.length, 0);
-  assert.ok(header.startsWith("line,text,label,score,abstained,technique,tactics,url,truncated,file,record,timestamp,host"));
+  assert.ok(header.startsWith("line,text,label,score,attack,abstained,technique,tactics,url,truncated,file,record,timestamp,host"));
   assert.ok(row.includes("'=cmd|' /C calc'!A1") && row.includes(",'@host,"), row);
 });
 
