@@ -34,7 +34,7 @@ pub(super) fn texts(script: &str, interpreter: Interpreter) -> (Vec<String>, usi
     let left_out = before - telling.len();
     match interpreter {
         Interpreter::CommandPrompt if blocks => (Vec::new(), before),
-        Interpreter::CommandPrompt => (telling.iter().map(|line| command_line(line)).collect(), left_out),
+        Interpreter::CommandPrompt => (telling.iter().map(|line| command_line(line, user(script))).collect(), left_out),
         _ if telling.is_empty() => (Vec::new(), before),
         _ if blocks => (vec![whole], 0),
         // What PowerShell logs is the block; its lines are what a terminal's history holds.
@@ -200,7 +200,7 @@ const BUILT_IN: [&str; 23] = [
 
 /// A line as the creation of a process shows it: with the variables' values where a program is started, below `cmd.exe /c` and as typed where
 /// the command prompt does the work.
-fn command_line(line: &str) -> String {
+fn command_line(line: &str, user: &str) -> String {
     let line = line.trim().trim_start_matches('@').trim();
     let first = line.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
     let mut quoted = false;
@@ -213,20 +213,20 @@ fn command_line(line: &str) -> String {
     } else if operators || BUILT_IN.contains(&first.trim_end_matches(['.', ':', '('])) || first.starts_with('(') {
         format!("cmd.exe /c {line}")
     } else {
-        with_values(line)
+        with_values(line, user)
     }
 }
 
 /// The values that the variables of Windows usually have; others stay as typed.
-fn with_values(line: &str) -> String {
-    let profile = format!("C:\\Users\\{}", user(line));
+fn with_values(line: &str, user: &str) -> String {
+    let profile = format!("C:\\Users\\{user}");
     let values = [
         ("temp", format!("{profile}\\AppData\\Local\\Temp")),
         ("tmp", format!("{profile}\\AppData\\Local\\Temp")),
         ("localappdata", format!("{profile}\\AppData\\Local")),
         ("appdata", format!("{profile}\\AppData\\Roaming")),
         ("userprofile", profile),
-        ("username", user(line).to_owned()),
+        ("username", user.to_owned()),
         ("systemroot", "C:\\Windows".into()),
         ("windir", "C:\\Windows".into()),
         ("systemdrive", "C:".into()),

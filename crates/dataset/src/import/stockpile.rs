@@ -8,20 +8,12 @@ use super::{Import, Origin, yaml};
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::Path};
 
-/// A file holds a list of abilities, or one.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Abilities {
-    List(Vec<Ability>),
-    One(Ability),
-}
-
 #[derive(Deserialize)]
 struct Ability {
     technique: Option<Technique>,
     technique_id: Option<String>,
     #[serde(default)]
-    platforms: BTreeMap<String, BTreeMap<String, Option<Executor>>>,
+    platforms: BTreeMap<String, Option<BTreeMap<String, Option<Executor>>>>,
     /// Newer files have them as a list.
     #[serde(default)]
     executors: Vec<Executor>,
@@ -44,14 +36,12 @@ pub(super) fn read(path: &Path, origin: &Origin, import: &mut Import) {
         |path: &Path| has_extension(path, &["yml", "yaml"]) && (path.components().any(|part| part.as_os_str() == "abilities") || is_flat(path));
     for file in files(path, "abilities (data/abilities/…/….yml)", ability, import) {
         let Some(text) = text(&file, yaml::LARGEST, import) else { continue };
-        match yaml::parse::<Abilities>(&text) {
+        // A file holds a list of abilities, or one.
+        let one = |reason| yaml::parse::<Ability>(&text).map(|one| vec![one]).map_err(|_| reason);
+        match yaml::parse::<Vec<Ability>>(&text).or_else(one) {
             Ok(abilities) => {
                 import.files += 1;
                 let place = place(&file, path, "data");
-                let abilities = match abilities {
-                    Abilities::List(list) => list,
-                    Abilities::One(one) => vec![one],
-                };
                 abilities.iter().for_each(|ability| rows(ability, &place, origin, import));
             }
             Err(reason) => failed(import, &file, reason),
@@ -69,7 +59,7 @@ fn rows(ability: &Ability, place: &str, origin: &Origin, import: &mut Import) {
     let attack_id = ability.technique.as_ref().and_then(|technique| technique.attack_id.as_deref());
     let Some(label) = attack_id.or(ability.technique_id.as_deref()) else { return import.pass_over("abilities without a technique", 1) };
     let by_platform = ability.platforms.iter().flat_map(|(platform, executors)| {
-        executors.iter().filter_map(move |(name, executor)| Some((platform.as_str(), name.as_str(), executor.as_ref()?)))
+        executors.iter().flatten().filter_map(move |(name, executor)| Some((platform.as_str(), name.as_str(), executor.as_ref()?)))
     });
     let listed = ability
         .executors
