@@ -283,7 +283,7 @@ fn bomb() -> String {
 fn a_bad_file_is_one_error_and_the_rest_goes_on() {
     let folder = Folder::new(&[("atomics/T1049/T1049.yaml", ATOMIC)]);
     let bad: [(&str, Vec<u8>, &str); 8] = [
-        ("T1001", ATOMIC[..ATOMIC.find("default: 007").unwrap()].as_bytes().to_vec(), "YAML"),
+        ("T1001", ATOMIC.as_bytes()[..ATOMIC.find("default: 007").unwrap()].to_vec(), "YAML"),
         ("T1002", vec![0xff, 0xfe, b'a', 0, b'b', 0], "UTF-8 (at byte 0)"),
         ("T1003", (0..=255).cycle().take(5_000).collect(), "UTF-8"),
         ("T1004", bomb().into_bytes(), "YAML"),
