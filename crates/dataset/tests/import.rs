@@ -232,6 +232,11 @@ program /a ^
 ```
 
 ```bash
+one --more
+error: that was the output
+```
+
+```bash
 never closed
 "#;
     let folder = Folder::new(&[("docs/page.md", page), ("docs/page.txt", page)]);
@@ -252,7 +257,7 @@ never closed
         ]
     );
     assert!(import.rows.iter().all(|row| row.label == "Benign" && row.realism == "doc" && row.source.ends_with(":docs/page.md")));
-    assert_eq!((import.passed_over["synopses"], import.passed_over["blocks of commands without a command"]), (1, 1));
+    assert_eq!((import.passed_over["synopses"], import.passed_over["blocks of commands without a command"]), (1, 2));
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn is_comment(line: &str, interpreter: Interpreter) -> bool {
 }
 
 /// Whether brackets and quotes that a line opens are closed in it, and no keyword awaits its end.
-fn complete(line: &str, interpreter: Interpreter) -> bool {
+pub(super) fn complete(line: &str, interpreter: Interpreter) -> bool {
     let (mut depth, mut quote, mut escaped) = (0_i32, None, false);
     let escape = if interpreter == Interpreter::PowerShell { '`' } else { '\\' };
     let quotes: &[char] = if interpreter == Interpreter::CommandPrompt { &['"'] } else { &['"', '\''] };

@@ -1,6 +1,6 @@
 //! Documentation in Markdown: what its fenced blocks of commands say to type is benign.
 
-use super::commands::{Interpreter, lines};
+use super::commands::{Interpreter, complete, lines};
 use super::files::{files, has_extension, place, text};
 use super::{BENIGN, Import, ImportedRow, Origin};
 use std::path::Path;
@@ -118,7 +118,20 @@ fn examples(block: &Block) -> Vec<(Interpreter, String)> {
         let script = lines.join("\n");
         return if script.is_empty() { Vec::new() } else { vec![(interpreter, script)] };
     }
-    lines.into_iter().map(|line| (interpreter, line.trim().to_owned())).collect()
+    // A block without prompts in which something is no command shows output too, and nothing tells which lines are which.
+    if !lines.iter().all(|line| is_command(line, interpreter)) {
+        return Vec::new();
+    }
+    lines.into_iter().map(|line| (interpreter, line)).collect()
+}
+
+/// Whether a line has the form of a command: it begins with a word, at the margin, and is complete.
+fn is_command(line: &str, interpreter: Interpreter) -> bool {
+    let first = line.split_whitespace().next().unwrap_or_default();
+    let begins = line.starts_with(|c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '/' | '~' | '$' | '%' | '@' | '"' | '\\'));
+    let number = first.chars().all(|c| c.is_ascii_digit() || c.is_ascii_punctuation());
+    let drawn = line.chars().any(|c| ('\u{2500}'..='\u{259f}').contains(&c));
+    begins && !number && !drawn && !first.ends_with([':', ',']) && complete(line, interpreter)
 }
 
 /// The command behind a prompt: `PS C:\>`, `C:\>`, `$` or `user@host:~$`; `#` where the tag doesn't make it a comment.
@@ -139,7 +152,7 @@ fn prompt(line: &str, tagged: Option<Interpreter>) -> Option<(Interpreter, &str)
         }
     }
     let (sign, command) = line.split_once(' ')?;
-    let user = sign.ends_with('$') && (sign == "$" || sign.contains('@'));
+    let user = sign == "$" || sign == "$>" || sign.ends_with('$') && sign.contains('@');
     let root = tagged.is_none() && sign.ends_with('#') && (bytes.len() > 1) && (sign == "#" || sign.contains('@'));
     let shell = tagged != Some(Interpreter::PowerShell) && (user || root);
     (shell && !command.trim().is_empty()).then(|| (Interpreter::Shell, command.trim()))
