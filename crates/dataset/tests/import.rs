@@ -337,3 +337,22 @@ fn no_text_is_too_long_nor_holds_control_characters() {
     assert_eq!(texts(&import), [("Benign", "shell", "linux", "fine")]);
     assert_eq!(import.passed_over.values().sum::<usize>(), 2);
 }
+
+#[test]
+fn what_would_grow_without_end_is_passed_over() {
+    let many = "#{a}".repeat(60_000);
+    let test = |argument: &str, command: &str| {
+        format!(
+            "- supported_platforms: [linux]\n  input_arguments: {{a: {{default: '{argument}'}}}}\n  executor: {{name: sh, command: '{command}'}}\n"
+        )
+    };
+    let tests = [test(&"y".repeat(60_000), &many), test("#{a}#{a}#{a}#{a}", &many), test("", &"cat x\n\n".repeat(50_000)), test("b", "cat #{a}")];
+    let file = format!("attack_technique: T1049\natomic_tests:\n{}", tests.concat());
+    let import = Folder::new(&[("T1049.yaml", &file)]).import(ImportSource::Atomic);
+    assert_eq!((errors(&import), texts(&import)), (Vec::new(), vec![("T1049", "shell", "linux", "cat b")]));
+    assert_eq!(import.passed_over.values().sum::<usize>(), 3);
+    let braces = format!("`{}`\n`fine`\n", "{{".repeat(400_000));
+    assert_eq!(Folder::new(&[("pages/linux/a.md", &braces)]).import(ImportSource::Tldr).rows.len(), 1);
+    let page = "\u{a0}\u{a0}```bash\n  ```bash\n\u{a0}one\nç\n  ```\n";
+    assert!(Folder::new(&[("a.md", page)]).import(ImportSource::Markdown).errors.is_empty());
+}

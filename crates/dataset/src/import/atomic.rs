@@ -1,9 +1,9 @@
 //! Atomic Red Team: `atomics/T1003.002/T1003.002.yaml` holds a technique's tests, each with what runs it.
 
-use super::commands::{Interpreter, texts};
+use super::commands::Interpreter;
 use super::files::{failed, files, has_extension, place, text};
-use super::mask::mask;
-use super::{Import, Origin, yaml};
+use super::stockpile::with_facts;
+use super::{Import, LONGEST_SCRIPT, Origin, Script, TOO_LONG, yaml};
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::Path};
 
@@ -66,9 +66,10 @@ fn rows(technique: &str, test: &Test, place: &str, origin: &Origin, import: &mut
     };
     let platform = platform(&test.supported_platforms, interpreter);
     let script = substituted(command.unwrap_or_default(), test.input_arguments.as_ref());
-    let (texts, left_out) = texts(&mask(&script, platform == "windows"), interpreter);
-    import.pass_over("lines that only set the scene", left_out);
-    texts.into_iter().for_each(|text| import.take(origin.row(place, technique, interpreter.kind(), platform, text)));
+    match script {
+        Some(text) => origin.take_script(&Script { place, label: technique, platform, interpreter }, &text, import),
+        None => import.pass_over(TOO_LONG, 1),
+    }
 }
 
 /// Where a script runs. Cloud services are administered from somewhere: from Windows with PowerShell, else from Linux.
@@ -85,16 +86,20 @@ fn platform(supported: &[String], interpreter: Interpreter) -> &'static str {
 /// Arguments may name each other, though not without end.
 const DEEPEST: usize = 4;
 
-/// The command with the arguments' defaults.
-fn substituted(command: &str, arguments: Option<&BTreeMap<String, Argument>>) -> String {
+/// The command with the arguments' defaults. Nothing if that is too long.
+fn substituted(command: &str, arguments: Option<&BTreeMap<String, Argument>>) -> Option<String> {
     let mut text = command.to_owned();
     for _ in 0..DEEPEST {
-        if !text.contains("#{") || text.len() > super::LONGEST_TEXT {
-            break;
-        }
         for (name, argument) in arguments.into_iter().flatten() {
-            text = text.replace(&format!("#{{{name}}}"), argument.default.as_deref().unwrap_or_default().trim());
+            let (place, value) = (format!("#{{{name}}}"), argument.default.as_deref().unwrap_or_default().trim());
+            let places = text.matches(&place).count();
+            if text.len() + places * value.len() > LONGEST_SCRIPT {
+                return None;
+            }
+            if places > 0 {
+                text = text.replace(&place, value);
+            }
         }
     }
-    super::stockpile::with_facts(&text)
+    Some(with_facts(&text))
 }

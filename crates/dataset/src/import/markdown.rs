@@ -49,7 +49,7 @@ fn blocks(text: &str) -> Vec<Block> {
     let mut blocks = Vec::new();
     let mut open: Option<(char, usize, usize, Option<Block>)> = None;
     for line in text.lines() {
-        let bare = line.trim_start();
+        let bare = line.trim_start_matches([' ', '\t']);
         let indent = line.len() - bare.len();
         let mark = bare.chars().next().filter(|mark| matches!(mark, '`' | '~'));
         let length = mark.map_or(0, |mark| bare.chars().take_while(|c| *c == mark).count());

@@ -16,6 +16,8 @@ mod tldr;
 mod yaml;
 
 use crate::DatasetError;
+use commands::{Interpreter, texts};
+use mask::mask;
 use std::{collections::BTreeMap, path::Path};
 
 pub use merge::{Merged, merge};
@@ -88,7 +90,7 @@ impl Import {
         if row.text.is_empty() {
             self.pass_over("empty texts", 1);
         } else if row.text.len() > LONGEST_TEXT {
-            self.pass_over("texts of more than 16 KiB", 1);
+            self.pass_over(TOO_LONG, 1);
         } else if row.text.contains(|c: char| c.is_control() && !matches!(c, '\n' | '\t')) {
             self.pass_over("texts with control characters", 1);
         } else {
@@ -97,8 +99,13 @@ impl Import {
     }
 }
 
+const TOO_LONG: &str = "texts of more than 16 KiB";
+
 /// Bytes of the longest text that makes a row.
 const LONGEST_TEXT: usize = 16 * 1024;
+
+/// Bytes of the longest script or description that is taken apart.
+const LONGEST_SCRIPT: usize = 4 * LONGEST_TEXT;
 
 /// Reads rows from a file or a folder of a public source.
 pub fn import(source: ImportSource, path: &Path, options: &ImportOptions) -> Import {
@@ -125,7 +132,25 @@ struct Origin {
     licence: String,
 }
 
+/// Where a test's script stands, and what it shows.
+struct Script<'a> {
+    place: &'a str,
+    label: &'a str,
+    platform: &'a str,
+    interpreter: Interpreter,
+}
+
 impl Origin {
+    /// Takes the rows of a test's script, masked.
+    fn take_script(&self, script: &Script<'_>, text: &str, import: &mut Import) {
+        if text.len() > LONGEST_SCRIPT {
+            return import.pass_over(TOO_LONG, 1);
+        }
+        let (texts, left_out) = texts(&mask(text, script.platform == "windows"), script.interpreter);
+        import.pass_over("lines that only set the scene", left_out);
+        texts.into_iter().for_each(|text| import.take(self.row(script.place, script.label, script.interpreter.kind(), script.platform, text)));
+    }
+
     /// A row of a place in the source.
     fn row(&self, place: &str, label: &str, kind: &str, platform: &str, text: String) -> ImportedRow {
         let source = if self.repository.is_empty() { place.to_owned() } else { format!("{}:{place}", self.repository) };

@@ -1,7 +1,7 @@
 //! ATT&CK as a STIX bundle: who uses which technique, and how, in a sentence.
 
 use super::files::{failed, files, has_extension, text};
-use super::{Import, Origin};
+use super::{Import, LONGEST_SCRIPT, Origin, TOO_LONG};
 use serde::Deserialize;
 use std::{collections::HashMap, path::Path};
 
@@ -70,7 +70,12 @@ fn rows(bundle: &Bundle, origin: &Origin, import: &mut Import) {
             import.pass_over("relationships that ATT&CK has given up", 1);
             continue;
         }
-        let text = plain(object.description.as_deref().unwrap_or_default());
+        let description = object.description.as_deref().unwrap_or_default();
+        if description.len() > LONGEST_SCRIPT {
+            import.pass_over(TOO_LONG, 1);
+            continue;
+        }
+        let text = plain(description);
         import.take(origin.row(&format!("{actor}|{technique}"), technique, "narrative", "", text));
     }
 }

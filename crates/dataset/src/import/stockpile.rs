@@ -1,10 +1,9 @@
 //! Caldera's stockpile: `data/abilities/discovery/….yml` holds abilities, each with commands by platform and executor.
 
-use super::commands::{Interpreter, texts};
+use super::commands::Interpreter;
 use super::files::{failed, files, has_extension, place, text};
-use super::mask::mask;
 use super::plausible::user;
-use super::{Import, Origin, yaml};
+use super::{Import, Origin, Script, yaml};
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::Path};
 
@@ -88,9 +87,7 @@ fn rows(ability: &Ability, place: &str, origin: &Origin, import: &mut Import) {
             import.pass_over("executors without a command", 1);
             continue;
         };
-        let (texts, left_out) = texts(&mask(&with_facts(command), platform == "windows"), interpreter);
-        import.pass_over("lines that only set the scene", left_out);
-        texts.into_iter().for_each(|text| import.take(origin.row(place, label, interpreter.kind(), platform, text)));
+        origin.take_script(&Script { place, label, platform, interpreter }, &with_facts(command), import);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::files::{files, has_extension, place, text};
 use super::plausible::user;
-use super::{BENIGN, Import, ImportedRow, Origin};
+use super::{BENIGN, Import, ImportedRow, LONGEST_TEXT, Origin, TOO_LONG};
 use std::path::Path;
 
 /// Bytes of the largest page that is read.
@@ -23,6 +23,10 @@ pub(super) fn read(path: &Path, origin: &Origin, import: &mut Import) {
             let Some(example) = line.strip_prefix('`').and_then(|line| line.strip_suffix('`')).filter(|example| !example.contains('`')) else {
                 continue;
             };
+            if example.len() > LONGEST_TEXT {
+                import.pass_over(TOO_LONG, 1);
+                continue;
+            }
             let text = filled(example, platform == "windows");
             let cmdlet = platform == "windows" && is_cmdlet(&text);
             let kind = if cmdlet { "powershell" } else { kind };
