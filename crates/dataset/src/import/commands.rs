@@ -1,7 +1,7 @@
 //! From a test's script to the texts that a log would hold: a process's command line for the command prompt, script blocks and their lines
 //! for PowerShell, lines for Unix shells. What only sets the scene is left out.
 
-use super::plausible::user;
+use super::fill::{fill, user};
 
 /// Who runs a script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -238,26 +238,8 @@ fn with_values(line: &str, user: &str) -> String {
         ("public", "C:\\Users\\Public".into()),
         ("comspec", "C:\\Windows\\System32\\cmd.exe".into()),
     ];
-    let mut expanded = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some((before, after)) = rest.split_once('%') {
-        expanded.push_str(before);
-        let known = after.split_once('%').and_then(|(name, after)| {
-            let value = values.iter().find(|(known, _)| name.eq_ignore_ascii_case(known));
-            value.map(|(_, value)| (value, after))
-        });
-        match known {
-            Some((value, after)) => {
-                expanded.push_str(value);
-                rest = after;
-            }
-            None => {
-                expanded.push('%');
-                rest = after;
-            }
-        }
-    }
-    expanded + rest
+    let known = |name: &str| values.iter().find(|(known, _)| name.eq_ignore_ascii_case(known));
+    fill(line, "%", "%", |name| known(name).map(|(_, value)| value.clone()))
 }
 
 #[cfg(test)]

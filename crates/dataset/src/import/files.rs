@@ -16,7 +16,8 @@ pub(super) fn failed(import: &mut Import, path: &Path, reason: impl ToString) {
 /// The file itself, or a folder's files that are wanted, sorted. Hidden files and folders of a folder are passed over; a path that isn't
 /// there and a folder that holds nothing wanted are errors.
 pub(super) fn files(path: &Path, what: &str, wanted: impl Fn(&Path) -> bool, import: &mut Import) -> Vec<PathBuf> {
-    if path.is_file() {
+    // A pipe is read as a file is.
+    if path.exists() && !path.is_dir() {
         return vec![path.to_owned()];
     }
     let before = import.errors.len();

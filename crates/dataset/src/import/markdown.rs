@@ -2,6 +2,7 @@
 
 use super::commands::{Interpreter, complete, lines};
 use super::files::{files, has_extension, place, text};
+use super::fill::fill;
 use super::{BENIGN, Import, ImportedRow, Origin};
 use std::path::Path;
 
@@ -169,25 +170,10 @@ fn is_synopsis(text: &str) -> bool {
 
 /// `<resource-group>` is what the reader is to fill in: its name is as good as any.
 fn filled(text: &str) -> String {
-    let mut filled = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('<') {
-        filled.push_str(before);
-        let inner = after.split_once('>').map(|(inner, _)| inner).filter(|inner| {
-            inner.len() <= 40
-                && inner.starts_with(char::is_alphabetic)
-                && inner.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_' | '.'))
-        });
-        match inner {
-            Some(inner) => {
-                filled.push_str(&inner.replace(' ', "-"));
-                rest = &after[inner.len() + 1..];
-            }
-            None => {
-                filled.push('<');
-                rest = after;
-            }
-        }
-    }
-    filled + rest
+    let is_name = |inner: &str| {
+        inner.len() <= 40
+            && inner.starts_with(char::is_alphabetic)
+            && inner.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_' | '.'))
+    };
+    fill(text, "<", ">", |inner| is_name(inner).then(|| inner.replace(' ', "-")))
 }

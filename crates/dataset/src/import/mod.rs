@@ -4,11 +4,11 @@
 mod atomic;
 mod commands;
 mod files;
+mod fill;
 mod labelled;
 mod markdown;
 mod mask;
 mod merge;
-mod plausible;
 mod row;
 mod stix;
 mod stockpile;

@@ -1,6 +1,7 @@
 //! ATT&CK as a STIX bundle: who uses which technique, and how, in a sentence.
 
 use super::files::{failed, files, has_extension, text};
+use super::fill::fill;
 use super::{Import, LONGEST_SCRIPT, Origin, TOO_LONG};
 use serde::Deserialize;
 use std::{collections::HashMap, path::Path};
@@ -87,36 +88,22 @@ fn attack_id(object: &Object) -> Option<&str> {
 
 /// A description without its citations, links, marks of code and line breaks.
 fn plain(description: &str) -> String {
-    let mut text = String::with_capacity(description.len());
-    let mut rest = description;
-    while let Some((before, after)) = rest.split_once("(Citation:") {
-        text.push_str(before);
-        rest = after.split_once(')').map_or("", |(_, after)| after);
-    }
-    text.push_str(rest);
-    let text = without_links(&text).replace("<code>", "").replace("</code>", "").replace('`', "");
-    text.split_whitespace().collect::<Vec<_>>().join(" ").replace(" .", ".").replace(" ,", ",")
-}
-
-/// `[name](address)` becomes `name`.
-fn without_links(text: &str) -> String {
+    let text = fill(description, "(Citation:", ")", |_| Some(String::new()));
+    // `[name](address)`.
+    let text = fill(&text, "[", ")", |link| {
+        let name = link.split_once("](").map(|(name, _)| name);
+        name.filter(|name| !name.contains(['[', ']'])).map(str::to_owned)
+    });
+    let text = text.replace("<code>", "").replace("</code>", "").replace('`', "");
     let mut plain = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once('[') {
-        plain.push_str(before);
-        let link = after.split_once("](").filter(|(name, _)| !name.contains(['[', ']']));
-        match link.and_then(|(name, after)| Some((name, after.split_once(')')?.1))) {
-            Some((name, after)) => {
-                plain.push_str(name);
-                rest = after;
-            }
-            None => {
-                plain.push('[');
-                rest = after;
-            }
+    for word in text.split_whitespace() {
+        // A citation may have stood before the full stop; `.NET` is a word.
+        if !plain.is_empty() && word != "." && word != "," {
+            plain.push(' ');
         }
+        plain.push_str(word);
     }
-    plain + rest
+    plain
 }
 
 #[cfg(test)]
@@ -127,9 +114,10 @@ mod tests {
     fn descriptions_become_plain_sentences() {
         for (description, wanted) in [
             ("[APT1](https://attack.mitre.org/groups/G0006) used `ipconfig /all`.(Citation: Mandiant APT1)", "APT1 used ipconfig /all."),
-            ("\nA  sentence (Citation: One)(Citation: Two) .\n\nAnother.", "A sentence. Another."),
-            ("left [open and (Citation: never closed", "left [open and"),
+            ("\nA  sentence (Citation: One)(Citation: Two) .\n\nAnother .NET one.", "A sentence. Another .NET one."),
+            ("left [open and (Citation: never closed", "left [open and (Citation: never closed"),
             ("a[0] = <code>x</code> [y](z", "a[0] = x [y](z"),
+            ("reads /proc/[PID] of [Tool](https://x/y) often", "reads /proc/[PID] of Tool often"),
             ("", ""),
         ] {
             assert_eq!(plain(description), wanted);

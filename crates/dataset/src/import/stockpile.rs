@@ -2,7 +2,7 @@
 
 use super::commands::Interpreter;
 use super::files::{failed, files, has_extension, place, text};
-use super::plausible::user;
+use super::fill::{fill, user};
 use super::{Import, Origin, Script, yaml};
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::Path};
@@ -113,21 +113,10 @@ const FACTS: [(&str, &str); 16] = [
 
 /// The text with a plain value for each `#{fact}`; what stands in square brackets after its name chooses among values.
 pub(super) fn with_facts(text: &str) -> String {
-    let mut filled = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((before, after)) = rest.split_once("#{") {
-        let Some((fact, after)) = after.split_once('}').filter(|(fact, _)| !fact.contains(['\n', '{'])) else {
-            // Not a fact: as it stands, and on behind it.
-            filled.push_str(before);
-            filled.push_str("#{");
-            rest = after;
-            continue;
-        };
-        filled.push_str(before);
-        filled.push_str(value(fact.split('[').next().unwrap_or(fact).trim()));
-        rest = after;
-    }
-    filled + rest
+    fill(text, "#{", "}", |fact| {
+        let name = fact.split('[').next().unwrap_or(fact).trim();
+        (!fact.contains(['\n', '{'])).then(|| value(name).to_owned())
+    })
 }
 
 fn value(fact: &str) -> &str {

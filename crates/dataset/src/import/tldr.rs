@@ -1,7 +1,7 @@
 //! The tldr pages: a command's page has examples, each a line between backticks, with what the reader is to fill in between braces.
 
 use super::files::{files, has_extension, place, text};
-use super::plausible::user;
+use super::fill::{fill, user};
 use super::{BENIGN, Import, ImportedRow, LONGEST_TEXT, Origin, TOO_LONG};
 use std::path::Path;
 
@@ -50,23 +50,8 @@ fn is_cmdlet(text: &str) -> bool {
 
 /// The example with what stands between its braces, the first where it is a choice, and paths that a user may have.
 fn filled(example: &str, windows: bool) -> String {
-    let mut text = String::with_capacity(example.len());
-    let mut rest = example;
-    while let Some((before, after)) = rest.split_once("{{") {
-        text.push_str(before);
-        // The last two of three braces close it: `{{{a,b}}}` stands for `{a,b}`.
-        let Some(mut end) = after.find("}}") else {
-            text.push_str("{{");
-            rest = after;
-            continue;
-        };
-        while after[end + 2..].starts_with('}') {
-            end += 1;
-        }
-        text.push_str(&value(&after[..end], example, windows));
-        rest = &after[end + 2..];
-    }
-    (text + rest).replace("\\{\\{", "{{").replace("\\}\\}", "}}")
+    let text = fill(example, "{{", "}}", |inner| Some(value(inner, example, windows)));
+    text.replace("\\{\\{", "{{").replace("\\}\\}", "}}")
 }
 
 fn value(inner: &str, seed: &str, windows: bool) -> String {
