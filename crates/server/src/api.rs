@@ -7,7 +7,7 @@ use crate::scheduler::{Answer, Job, Request};
 use crate::server::App;
 use crate::stream::{self, Incoming};
 use crate::{ApiError, console, describe};
-use attackline_findings::Finding;
+use attackline_findings::{Finding, round};
 use attackline_telemetry::LogLine;
 use axum::Json;
 use axum::body::{Body, Bytes};
@@ -19,7 +19,6 @@ use futures_util::stream::unfold;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
 /// Lines between the reader of a body and the scheduler.
@@ -59,23 +58,18 @@ async fn one(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Res
     incoming::check_length(&app.limits, &text)?;
     let model = app.models.get(None)?;
     let options = Asked::default().check(&model)?;
-    let finding = answer_one(&app, stream::request(model, options), LogLine { text, ..LogLine::default() }).await?;
-    let mut answer = json!({"label": finding.label, "score": rounded(finding.score)});
+    let finding = answer_one(&app, Request::new(model, options), LogLine { text, ..LogLine::default() }).await?;
+    let mut answer = json!({"label": finding.label, "score": round(finding.score)});
     answer["technique"] = serde_json::to_value(&finding.technique).unwrap_or_default();
     answer["top"] = serde_json::to_value(&finding.top).unwrap_or_default();
     Ok(Json(answer))
 }
 
-fn rounded(score: f32) -> f64 {
-    (f64::from(score) * 1e4).round() / 1e4
-}
-
 async fn answer_one(app: &App, request: Request, line: LogLine) -> Result<Finding, ApiError> {
-    static NEXT: AtomicU64 = AtomicU64::new(1 << 63);
     admit(app, 1)?;
     let (sender, mut answers) = mpsc::unbounded_channel::<Answer>();
     let job = Job { place: 0, number: 1, line };
-    app.scheduler.submit(NEXT.fetch_add(1, Ordering::Relaxed), &Arc::new(request), job, &sender);
+    app.scheduler.submit(&Arc::new(request), job, &sender);
     let answer = answers.recv().await.ok_or_else(|| ApiError::busy("the server is stopping"))?;
     answer.finding
 }
@@ -153,7 +147,7 @@ fn request(app: &App, asked: &Asked, lines: usize) -> Result<Request, ApiError> 
     let model = app.models.get(asked.model.as_deref())?;
     let options = asked.check(&model)?;
     admit(app, lines)?;
-    Ok(stream::request(model, options))
+    Ok(Request::new(model, options))
 }
 
 fn answers(app: &Arc<App>, request: Request, lines: mpsc::Receiver<Incoming>) -> Response {
@@ -166,7 +160,7 @@ async fn models(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
     let mut models = Vec::new();
     for (place, name) in app.models.names().enumerate() {
         let model = app.models.get(Some(name))?;
-        let (labels, threshold) = (model.classifier.labels().names(), rounded(model.classifier.threshold()));
+        let (labels, threshold) = (model.classifier.labels().names(), round(model.classifier.threshold()));
         models.push(json!({"name": name, "version": model.version, "labels": labels, "threshold": threshold, "default": place == 0}));
     }
     Ok(Json(json!({"feedback": app.feedback.is_some(), "models": models})))

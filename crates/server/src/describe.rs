@@ -18,14 +18,14 @@ pub fn technique(id: &str) -> Option<Value> {
     let found = attackline_catalog::technique(id)?;
     let mut value = described(found);
     value["full_name"] = found.full_name().into();
-    let below = all_techniques().iter().filter(|other| other.id.split_once('.').is_some_and(|(parent, _)| parent == found.id));
+    let below = all_techniques().iter().filter(|other| other.parent == Some(found.id));
     value["sub_techniques"] = below.map(|other| other.id).collect();
     Some(value)
 }
 
 fn described(technique: &Technique) -> Value {
     let mut value = json!({"id": technique.id, "name": technique.name, "tactics": technique.tactics, "url": technique.url()});
-    if let Some((parent, _)) = technique.id.split_once('.') {
+    if let Some(parent) = technique.parent {
         value["parent"] = parent.into();
     }
     value

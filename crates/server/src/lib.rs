@@ -27,4 +27,4 @@ pub use limits::Limits;
 pub use models::{LoadedModel, Loader, Models};
 pub use server::{Server, Settings};
 pub use tls::{Tls, TlsFiles};
-pub use tokens::{Role, Tokens, entry as token_entry};
+pub use tokens::{Role, Tokens, entry as token_entry, hex};
