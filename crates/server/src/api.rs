@@ -40,7 +40,7 @@ pub fn router(app: Arc<App>) -> axum::Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .route("/openapi.json", get(|| async { ([(header::CONTENT_TYPE, "application/json")], describe::OPENAPI) }))
+        .route("/openapi.json", get(openapi))
         .route("/docs", get(|| async { Html(describe::page()) }))
         .fallback(page)
         .method_not_allowed_fallback(wrong_method)
@@ -169,6 +169,10 @@ async fn models(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
 async fn reload(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
     let model = blocking(move || app.models.reload(&name)).await?;
     Ok(Json(json!({"name": model.name, "version": model.version})))
+}
+
+async fn openapi(State(app): State<Arc<App>>) -> Json<Value> {
+    Json(describe::openapi(&app.models, !app.tokens.is_open()))
 }
 
 async fn techniques() -> Json<Value> {

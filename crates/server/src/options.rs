@@ -20,8 +20,7 @@ pub struct Asked {
     #[serde(default)]
     pub explain: bool,
     /// Benign and these labels only.
-    #[serde(default, deserialize_with = "list")]
-    pub labels: Vec<String>,
+    pub labels: Option<Vec<String>>,
     /// The probability of an attack from which a line is a finding.
     pub threshold: Option<f32>,
     /// The model.
@@ -47,7 +46,8 @@ impl Asked {
     /// Checks what was asked of this model.
     pub fn check(&self, model: &LoadedModel) -> Result<LineOptions, ApiError> {
         let labels = model.classifier.labels();
-        let view = if self.labels.is_empty() { Ok(LabelView::all(labels)) } else { LabelView::only(labels, &self.labels) };
+        let chosen = self.labels.as_deref().unwrap_or_default();
+        let view = if chosen.is_empty() { Ok(LabelView::all(labels)) } else { LabelView::only(labels, chosen) };
         let view = view.map_err(|error| ApiError::invalid("unknown_label", format!("labels: {error}")))?;
         let threshold = self.threshold.unwrap_or_else(|| view.default_threshold(model.classifier.threshold()));
         if !(0.0..=1.0).contains(&threshold) {
@@ -59,20 +59,4 @@ impl Asked {
         }
         Ok(LineOptions { view, threshold, top, scores: self.scores, explain: self.explain })
     }
-}
-
-/// A JSON list, or a list divided by commas as a query has it.
-fn list<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum List {
-        Many(Vec<String>),
-        One(String),
-        None(()),
-    }
-    Ok(match List::deserialize(deserializer)? {
-        List::Many(labels) => labels,
-        List::One(labels) => labels.split(',').map(str::trim).filter(|label| !label.is_empty()).map(str::to_owned).collect(),
-        List::None(()) => Vec::new(),
-    })
 }
