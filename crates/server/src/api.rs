@@ -93,9 +93,10 @@ struct Many {
 }
 
 async fn classify(State(app): State<Arc<App>>, headers: HeaderMap, RawQuery(query): RawQuery, body: Body) -> Result<Response, ApiError> {
+    let in_query: Asked = incoming::query(query.as_deref())?;
+    in_query.check(&*app.models.get(in_query.model.as_deref())?)?;
     if incoming::is_ndjson(&headers) {
-        let asked = incoming::query::<Asked>(query.as_deref())?;
-        let request = request(&app, &asked, READ_AHEAD)?;
+        let request = request(&app, &in_query, READ_AHEAD)?;
         let (sender, lines) = mpsc::channel(READ_AHEAD);
         tokio::spawn(incoming::read_ndjson(app.limits.clone(), body, sender));
         return Ok(answers(&app, request, lines));
@@ -104,7 +105,7 @@ async fn classify(State(app): State<Arc<App>>, headers: HeaderMap, RawQuery(quer
     if let Some(ids) = ids.as_ref().filter(|ids| ids.len() != texts.len()) {
         return Err(ApiError::invalid("ids", format!("there are {} ids for {} texts", ids.len(), texts.len())));
     }
-    let request = request(&app, &asked, texts.len().min(READ_AHEAD))?;
+    let request = request(&app, &asked.or(in_query), texts.len().min(READ_AHEAD))?;
     let (sender, lines) = mpsc::channel(READ_AHEAD);
     let limits = app.limits.clone();
     tokio::spawn(async move {

@@ -12,13 +12,12 @@ const MOST_TOP: usize = 1000;
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Asked {
     /// How many of the most probable labels to list.
+    #[serde(default, deserialize_with = "whole")]
     pub top: Option<usize>,
     /// Whether to give the probability of every label.
-    #[serde(default)]
-    pub scores: bool,
+    pub scores: Option<bool>,
     /// Whether to mark the parts that carry a decision.
-    #[serde(default)]
-    pub explain: bool,
+    pub explain: Option<bool>,
     /// Benign and these labels only.
     pub labels: Option<Vec<String>>,
     /// The probability of an attack from which a line is a finding.
@@ -43,6 +42,18 @@ pub struct LineOptions {
 }
 
 impl Asked {
+    /// What is asked here, and where nothing is, what is asked there.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            top: self.top.or(other.top),
+            scores: self.scores.or(other.scores),
+            explain: self.explain.or(other.explain),
+            labels: self.labels.or(other.labels),
+            threshold: self.threshold.or(other.threshold),
+            model: self.model.or(other.model),
+        }
+    }
+
     /// Checks what was asked of this model.
     pub fn check(&self, model: &LoadedModel) -> Result<LineOptions, ApiError> {
         let labels = model.classifier.labels();
@@ -57,6 +68,16 @@ impl Asked {
         if !(1..=MOST_TOP).contains(&top) {
             return Err(ApiError::invalid("top", format!("top: a number from 1 to {MOST_TOP} is wanted")));
         }
-        Ok(LineOptions { view, threshold, top, scores: self.scores, explain: self.explain })
+        Ok(LineOptions { view, threshold, top, scores: self.scores.unwrap_or(false), explain: self.explain.unwrap_or(false) })
     }
+}
+
+/// A whole number, which JSON may also write as `5.0`.
+fn whole<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    let Some(number) = Option::<f64>::deserialize(deserializer)? else { return Ok(None) };
+    if number.fract() != 0.0 || number < 0.0 {
+        return Err(serde::de::Error::custom(format!("{number} is no whole number")));
+    }
+    // What is too large stays too large.
+    Ok(Some(number as usize))
 }

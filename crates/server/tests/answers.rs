@@ -132,6 +132,9 @@ fn every_refusal_is_json_with_its_status() {
         ("/api", long.as_str(), 413),
         ("/api/v1/classify", r#"{"texts": ["a"], "labels": ["T9999"]}"#, 422),
         ("/api/v1/classify", r#"{"texts": ["a"], "top": 0}"#, 422),
+        ("/api/v1/classify", r#"{"texts": ["a"], "top": 1.5}"#, 422),
+        ("/api/v1/classify", r#"{"texts": ["a"], "top": 1e300}"#, 422),
+        ("/api/v1/classify?top=1001", r#"{"texts": ["a"], "top": 1}"#, 422),
         ("/api/v1/classify", r#"{"texts": ["a"], "threshold": 7}"#, 422),
         ("/api/v1/classify", r#"{"texts": ["a"], "model": "other"}"#, 422),
         ("/api/v1/classify", r#"{"texts": ["a"], "ids": []}"#, 422),
@@ -147,6 +150,8 @@ fn every_refusal_is_json_with_its_status() {
     }
     assert_eq!(server.send("POST", "/api", &["Content-Type: text/plain"], b"x").status, 415);
     assert_eq!(server.send("POST", "/api/v1/files", &[], &[b'a'; 500]).status, 413);
+    let both = server.post("/api/v1/classify?top=2&scores=true", r#"{"texts": ["900"], "top": 1.0}"#).rows();
+    assert_eq!((both[0]["top"].as_array().unwrap().len(), both[0]["scores"].is_object()), (1, true), "the body's options come first");
     for query in ["top=many", "top=null", "scores=1", "threshold=true", "labels=T1049,T9999"] {
         assert_eq!(server.rows(&format!("/api/v1/classify?{query}"), "").status, 422, "{query}");
     }
