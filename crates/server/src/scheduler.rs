@@ -7,6 +7,7 @@
 use crate::ApiError;
 use crate::models::LoadedModel;
 use crate::options::LineOptions;
+use crate::trace::{Stage, Trace};
 use attackline_findings::{Evidence, Finding, evidence};
 use attackline_model::{Encoded, KeptAnswer, TokenBatch};
 use attackline_telemetry::LogLine;
@@ -36,15 +37,18 @@ pub struct Request {
     pub model: Arc<LoadedModel>,
     /// How.
     pub options: LineOptions,
+    /// Where the request's time goes.
+    pub trace: Trace,
     /// Raised when nobody waits for the answers any more.
     pub cancelled: AtomicBool,
 }
 
 impl Request {
     /// A request for `model`.
-    pub fn new(model: Arc<LoadedModel>, options: LineOptions) -> Self {
+    pub fn new(model: Arc<LoadedModel>, options: LineOptions, trace: Trace) -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), model, options, cancelled: AtomicBool::new(false) }
+        trace.asks(&model);
+        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), model, options, trace, cancelled: AtomicBool::new(false) }
     }
 }
 
@@ -120,6 +124,8 @@ impl Scheduler {
 
     /// Puts a line of a request into its queue.
     pub fn submit(&self, request: &Arc<Request>, job: Job, answers: &UnboundedSender<Answer>) {
+        request.trace.line();
+        request.trace.touch(Stage::Queue);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // Counted before it can be taken, so that the count never falls below nothing.
         self.waiting.fetch_add(1, Ordering::Relaxed);
@@ -168,6 +174,8 @@ impl Scheduler {
             for _ in 0..turn {
                 cost += each;
                 let Some((job, since)) = queue.jobs.pop_front() else { break };
+                queue.request.trace.touch(Stage::Queue);
+                queue.request.trace.touch(Stage::Infer);
                 let reply = Reply { answers: Some(queue.answers.clone()), place: job.place };
                 batch.push(Taken { request: Arc::clone(&queue.request), reply, job, since });
             }
@@ -233,6 +241,7 @@ impl Scheduler {
         if let Ok(finding) = &finding {
             self.observer.answer(finding);
         }
+        request.trace.touch(Stage::Infer);
         reply.send(finding);
     }
 }

@@ -3,6 +3,7 @@
 use crate::ApiError;
 use crate::models::LoadedModel;
 use crate::scheduler::{Answer, Job, Request, Scheduler};
+use crate::trace::Stage;
 use attackline_telemetry::LogLine;
 use axum::body::Bytes;
 use serde_json::{Value, json};
@@ -69,6 +70,7 @@ async fn run(
             biased;
             Some(answer) = answers.recv() => window.answered(&request.0.model, answer),
             incoming = lines.recv(), if room => {
+                request.0.trace.touch(Stage::Read);
                 if let Some(job) = window.take(incoming) {
                     scheduler.submit(&request.0, job, &sender);
                 }
@@ -79,8 +81,12 @@ async fn run(
         // What is ready goes out at once unless more is about to be.
         let pause = answers.is_empty() && (lines.is_empty() || !room);
         let ready = !piece.is_empty() && (piece.len() >= PIECE_BYTES || pause || !window.waits());
-        if ready && pieces.send(Ok(Bytes::from(std::mem::take(&mut piece)))).await.is_err() {
-            return;
+        if ready {
+            request.0.trace.touch(Stage::Write);
+            if pieces.send(Ok(Bytes::from(std::mem::take(&mut piece)))).await.is_err() {
+                return;
+            }
+            request.0.trace.touch(Stage::Write);
         }
     }
     if !piece.is_empty() {

@@ -5,7 +5,7 @@ use crate::diagnostics::say;
 use crate::exit::Status;
 use crate::models::{Device, ModelArgs};
 use anyhow::{Context, Result, bail};
-use attackline_server::{Feedback, Limits, Loader, Models, Server, Settings, Tls, TlsFiles, Tokens, hex, token_entry};
+use attackline_server::{Feedback, Limits, Loader, Models, Server, Settings, Tls, TlsFiles, Tokens, Traces, hex, token_entry};
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -122,7 +122,8 @@ pub fn run(args: &Args) -> Result<Status> {
     };
     let tls = tls(args)?;
     let log: Box<dyn Fn(String) + Send + Sync> = if args.log_requests { Box::new(|line| say(format_args!("{line}"))) } else { Box::new(drop) };
-    let server = Server::new(Settings { models, tokens, feedback, limits, workers: threads(args.threads), log })?;
+    let traces = Traces::from_environment().map_err(anyhow::Error::msg)?;
+    let server = Server::new(Settings { models, tokens, feedback, limits, workers: threads(args.threads), traces, log })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(listen(server, args.listen, tls))?;
     // A file that is still being read ends with the process.
