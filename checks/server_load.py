@@ -6,12 +6,13 @@ machine does falls on all alike. Ratios count, not times.
     pip install flask torch transformers
     python checks/server_load.py --attackline target/release/attackline --load target/release/examples/load --checkpoint all-MiniLM-L6-v2/
 
-CHECKPOINT is a folder with an encoder of the embedded model's shape (MiniLM-L6): Flask gets its weights, a head of as many labels, and as many
-threads as there are processors. Without it, only the server and the engine are measured.
+CHECKPOINT is a folder with an encoder of the embedded model's shape (MiniLM-L6): Flask gets its weights and a head of as many
+labels. Without it, only the server and the engine are measured.
 """
 import argparse
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -22,7 +23,7 @@ from pathlib import Path
 LABELS = 326
 
 
-def flask_service(checkpoint, port):
+def flask_service(checkpoint, port, threads):
     """What is usually written: transformers and torch behind Flask. Runs until it is ended."""
     import logging
 
@@ -30,7 +31,7 @@ def flask_service(checkpoint, port):
     from flask import Flask, jsonify, request
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-    torch.set_num_threads(os.cpu_count())
+    torch.set_num_threads(threads)
     tokenizer = AutoTokenizer.from_pretrained(checkpoint)
     model = AutoModelForSequenceClassification.from_pretrained(checkpoint, num_labels=LABELS).eval()
     app = Flask(__name__)
@@ -58,7 +59,7 @@ def free_port():
 def wait_for(port, server):
     import socket
 
-    for _ in range(1200):
+    for _ in range(6000):
         if server.poll() is not None:
             sys.exit(f"a server ended with {server.returncode} before it answered")
         try:
@@ -66,7 +67,7 @@ def wait_for(port, server):
             return
         except OSError:
             time.sleep(0.1)
-    sys.exit("a server did not answer within two minutes")
+    sys.exit("a server did not answer within ten minutes")
 
 
 def load(program, port, connections, seconds):
@@ -98,17 +99,20 @@ def main():
     parser.add_argument("--connections", default="1,8,64,512")
     parser.add_argument("--seconds", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--engine-lines", type=int, default=30_000)
+    parser.add_argument("--engine-lines", type=int, default=10_000)
+    parser.add_argument("--flask-threads", type=int, default=os.cpu_count(), help="torch's threads; 1 where other work has the processors too: torch's threads wait for each other by turning in circles")
     parser.add_argument("--flask-on", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.flask_on:
-        return flask_service(options.checkpoint, options.flask_on)
+        return flask_service(options.checkpoint, options.flask_on, options.flask_threads)
     if not (options.attackline and options.load):
         parser.error("--attackline and --load are wanted")
+    # Whoever ends this ends the servers too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     servers, results, speeds = {}, {}, []
     commands = {"attackline": lambda port: [options.attackline, "serve", "--listen", f"127.0.0.1:{port}"]}
     if options.checkpoint:
-        commands["Flask + torch"] = lambda port: [sys.executable, __file__, "--checkpoint", options.checkpoint, "--flask-on", str(port)]
+        commands["Flask + torch"] = lambda port: [sys.executable, __file__, "--checkpoint", options.checkpoint, "--flask-threads", str(options.flask_threads), "--flask-on", str(port)]
     try:
         for name, command in commands.items():
             port = free_port()
@@ -119,7 +123,9 @@ def main():
             for turn in range(options.rounds):
                 for connections in map(int, options.connections.split(",")):
                     for name in sorted(servers, reverse=turn % 2 == 1):
-                        results.setdefault((connections, name), []).append(load(options.load, servers[name][0], connections, options.seconds))
+                        figures = load(options.load, servers[name][0], connections, options.seconds)
+                        results.setdefault((connections, name), []).append(figures)
+                        print(f"{name}, {connections} connections: {figures}", file=sys.stderr, flush=True)
                     if connections == 64:
                         speeds.append(engine(options.attackline, options.engine_lines, folder))
                 print(f"round {turn + 1} of {options.rounds}, load average {os.getloadavg()[0]:.1f}", file=sys.stderr, flush=True)
