@@ -1,8 +1,10 @@
 // Chromium for the tests. CHROMIUM names the browser's program, PLAYWRIGHT a folder where `npm install playwright-core` was run
-// (otherwise it is looked for as usual), BASE_URL a server to test instead of the stand-in.
+// (otherwise it is looked for as usual). Instead of the stand-in: ATTACKLINE names a program whose server is tested, BASE_URL a running one.
 
-import { accessSync, constants } from "node:fs";
+import { spawn } from "node:child_process";
+import { accessSync, constants, mkdtempSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { start } from "./mock_server.mjs";
 
@@ -37,13 +39,34 @@ export const missing = !playwright
     : "";
 
 /** Whether the stand-in answers, so that answers are known. */
-export const isStandIn = !env.BASE_URL;
+export const isStandIn = !env.BASE_URL && !env.ATTACKLINE;
 
 export const launch = () => playwright.chromium.launch({ executablePath: program, args: env.CI || process.getuid?.() === 0 ? ["--no-sandbox"] : [] });
 
 /** The server under test. */
 export async function serve(options) {
-  return isStandIn ? start(options) : { url: env.BASE_URL, seen: null, stop() {} };
+  if (env.BASE_URL) return { url: env.BASE_URL, seen: null, stop() {} };
+  return env.ATTACKLINE ? real(env.ATTACKLINE) : start(options);
+}
+
+/** `attackline serve` on a free port, with a database of its own. */
+function real(program) {
+  const folder = mkdtempSync(join(tmpdir(), "attackline-"));
+  const server = spawn(program, ["serve", "--listen", "127.0.0.1:0", "--feedback", join(folder, "marks.db")], { stdio: ["ignore", "ignore", "pipe"] });
+  const stop = () => {
+    server.kill();
+    rmSync(folder, { recursive: true, force: true });
+  };
+  return new Promise((resolve, reject) => {
+    let said = "";
+    server.on("error", reject);
+    server.on("exit", (code) => reject(new Error(`${program} serve ended with ${code}: ${said}`)));
+    server.stderr.on("data", (piece) => {
+      said += piece;
+      const found = /listening on (http:\S+)/.exec(said);
+      if (found) resolve({ url: found[1], seen: null, stop });
+    });
+  });
 }
 
 /** A page of its own; `page.problems` gathers what the browser complains of, refused content above all. */

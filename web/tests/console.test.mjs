@@ -6,8 +6,8 @@ import { after, before, test } from "node:test";
 import { isStandIn, launch, missing, open, paste, rows, serve, settle, total, upload } from "./browser.mjs";
 
 if (missing) console.error(`SKIPPED, all tests in the browser: ${missing}`);
-const standInOnly = missing || (isStandIn ? false : "BASE_URL: needs the stand-in's answers");
-if (!missing && !isStandIn) console.error("SKIPPED: the tests that need the stand-in's answers, since BASE_URL is set");
+const standInOnly = missing || (isStandIn ? false : "a real server: needs the stand-in's answers");
+if (!missing && !isStandIn) console.error("SKIPPED: the tests that need the stand-in's answers, since a real server is tested");
 
 const LINES = ["ipconfig /all", "", "git pull --rebase origin main", "reg save HKLM\\SAM C:\\Users\\Public\\s.dat", "net user /domain", "netstat -ano"].join("\n");
 const HOSTILE = [

@@ -3,20 +3,22 @@
 use crate::binary_scan;
 use anyhow::{Context, Result, ensure};
 use std::{
-    path::Path,
+    ffi::OsString,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Instant,
 };
 
 type Step = (&'static str, fn(&Path) -> Result<()>);
 
-const STEPS: [Step; 6] = [
+const STEPS: [Step; 7] = [
     ("format", |root| cargo(root, &["fmt", "--all", "--check"], &[])),
     ("lints", |root| cargo(root, &["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"], &[])),
     ("tests", |root| cargo(root, &["test", "--workspace"], &[])),
     ("documentation", |root| cargo(root, &["doc", "--workspace", "--no-deps", "--quiet"], &[("RUSTDOCFLAGS", "--deny warnings")])),
     ("dependencies", dependencies),
     ("strings of the binary", strings),
+    ("console", console),
 ];
 
 /// Runs every step.
@@ -47,12 +49,37 @@ fn strings(root: &Path) -> Result<()> {
     cargo(root, &["build", "--release", "--quiet"], &[])?;
     let needles = binary_scan::needles(root)?;
     ensure!(needles.len() > 200, "only {} strings to look for: the grammar was not found", needles.len());
-    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
-    let binary = fs_err::read(folder.join("release").join(format!("attackline{}", std::env::consts::EXE_SUFFIX)))?;
+    let binary = fs_err::read(release_binary(root))?;
     let found = binary_scan::found(&binary, &needles);
     ensure!(found.is_empty(), "in clear in the binary, where an antivirus would see it: {found:#?}");
     println!("{} strings looked for in {:.1} MB, none found", needles.len(), binary.len() as f64 / 1e6);
     Ok(())
+}
+
+/// The console's tests, where Node is: its parts, and the page in Chromium where `PLAYWRIGHT` says that there is one to drive.
+fn console(root: &Path) -> Result<()> {
+    if !Command::new("node").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+        println!("SKIPPED, all tests of the console: Node was not found (node --test web/tests/ runs them)");
+        return Ok(());
+    }
+    run_node(root, &[])?;
+    if std::env::var_os("PLAYWRIGHT").is_some() {
+        run_node(root, &[("ATTACKLINE", release_binary(root).into_os_string())])?;
+    }
+    Ok(())
+}
+
+fn run_node(root: &Path, variables: &[(&str, OsString)]) -> Result<()> {
+    let files = ["--test", "web/tests/parts.test.mjs", "web/tests/console.test.mjs"];
+    let status = Command::new("node").args(files).envs(variables.iter().cloned()).current_dir(root).status().context("node can't be started")?;
+    ensure!(status.success(), "the console's tests ended with {status}");
+    Ok(())
+}
+
+/// The program that the step before has built.
+fn release_binary(root: &Path) -> PathBuf {
+    let folder = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), Into::into);
+    folder.join("release").join(format!("attackline{}", std::env::consts::EXE_SUFFIX))
 }
 
 fn cargo(root: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Result<()> {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 const HELP: &str = "\
 cargo xtask COMMAND
 
-  test                everything that must pass: format, lints, tests, documentation, dependencies, the binary's strings
+  test                everything that must pass: format, lints, tests, documentation, dependencies, the binary's strings, the console
   attack-table PATH   make the catalog's table from an ATT&CK STIX bundle, or from NDJSON with one technique a line
   help                this text";
 

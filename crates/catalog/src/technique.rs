@@ -33,6 +33,11 @@ impl Technique {
         }
     }
 
+    /// Whether ATT&CK no longer keeps it: deprecated, or revoked for another.
+    pub fn is_withdrawn(&self) -> bool {
+        self.deprecated || self.revoked_by.is_some()
+    }
+
     /// Whether it is one of a parent's variants.
     pub fn is_sub_technique(&self) -> bool {
         self.parent.is_some()

@@ -167,8 +167,8 @@ fn event_fields<S: Serializer>(event: &Event, serializer: S) -> Result<S::Ok, S:
     serializer.collect_map(known(event))
 }
 
-/// Four decimals: more would be noise, and f32's own digits would read as 0.9980000257492065.
-pub(crate) fn round(score: f32) -> f64 {
+/// A score as it is written, with four decimals: more would be noise, and f32's own digits would read as 0.9980000257492065.
+pub fn round(score: f32) -> f64 {
     (f64::from(score) * 1e4).round() / 1e4
 }
 

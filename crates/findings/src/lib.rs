@@ -13,5 +13,5 @@ mod writers;
 
 pub use decision::{Decision, LabelView, ViewError};
 pub use evidence::{Evidence, evidence};
-pub use finding::{Finding, LabelScore, ScoreTable, TechniqueSummary};
+pub use finding::{Finding, LabelScore, ScoreTable, TechniqueSummary, round};
 pub use writers::{FindingWriter, OutputFormat, TableOptions, WriterOptions, writer};

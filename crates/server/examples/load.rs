@@ -54,28 +54,39 @@ fn main() -> Result<(), Failure> {
 
 /// The latencies of the requests that were answered, and how many were not.
 fn client(address: SocketAddr, number: u64, end: Instant) -> Result<(Vec<Duration>, u64), Failure> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_nodelay(true)?;
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-    let mut reader = BufReader::new(stream.try_clone()?);
+    let mut kept = None;
     let (mut latencies, mut failed, mut count) = (Vec::new(), 0, 0u64);
     while Instant::now() < end {
         count += 1;
         let body = format!("{{\"text\": \"netstat -ano | findstr {number}{count:06}\"}}");
         let head = format!("POST /api HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", body.len());
         let sent = Instant::now();
-        stream.write_all((head + &body).as_bytes())?;
-        match answer(&mut reader)? {
+        let mut reader = match kept.take() {
+            Some(reader) => reader,
+            None => connect(address)?,
+        };
+        reader.get_mut().write_all((head + &body).as_bytes())?;
+        let (status, closes) = answer(&mut reader)?;
+        match status {
             200 => latencies.push(sent.elapsed()),
             _ => failed += 1,
         }
+        // Flask's own server closes after each answer.
+        kept = (!closes).then_some(reader);
     }
     Ok((latencies, failed))
 }
 
-/// Reads an answer; gives its status.
-fn answer(reader: &mut BufReader<TcpStream>) -> Result<u16, Failure> {
-    let (mut status, mut length) = (0, 0usize);
+fn connect(address: SocketAddr) -> Result<BufReader<TcpStream>, Failure> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
+    Ok(BufReader::new(stream))
+}
+
+/// Reads an answer; gives its status, and whether the server closes the connection after it.
+fn answer(reader: &mut BufReader<TcpStream>) -> Result<(u16, bool), Failure> {
+    let (mut status, mut length, mut closes) = (0, 0usize, false);
     loop {
         let mut line = String::new();
         if reader.read_line(&mut line)? == 0 {
@@ -86,11 +97,13 @@ fn answer(reader: &mut BufReader<TcpStream>) -> Result<u16, Failure> {
             status = line.split(' ').nth(1).ok_or("no status")?.parse()?;
         } else if let Some(value) = line.strip_prefix("content-length:") {
             length = value.trim().parse()?;
+        } else if line == "connection: close" {
+            closes = true;
         } else if line.is_empty() {
             break;
         }
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
-    Ok(status)
+    Ok((status, closes))
 }

@@ -6,20 +6,20 @@ use crate::options::Asked;
 use crate::scheduler::{Answer, Job, Request};
 use crate::server::App;
 use crate::stream::{self, Incoming};
+use crate::trace::{Stage, Trace};
 use crate::{ApiError, console, describe};
-use attackline_findings::Finding;
+use attackline_findings::{Finding, round};
 use attackline_telemetry::LogLine;
-use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{delete, get, post};
+use axum::{Extension, Json};
 use futures_util::stream::unfold;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::mpsc;
 
 /// Lines between the reader of a body and the scheduler.
@@ -41,7 +41,7 @@ pub fn router(app: Arc<App>) -> axum::Router {
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .route("/openapi.json", get(|| async { ([(header::CONTENT_TYPE, "application/json")], describe::OPENAPI) }))
+        .route("/openapi.json", get(openapi))
         .route("/docs", get(|| async { Html(describe::page()) }))
         .fallback(page)
         .method_not_allowed_fallback(wrong_method)
@@ -54,28 +54,26 @@ struct One {
     text: String,
 }
 
-async fn one(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Json<Value>, ApiError> {
+async fn one(State(app): State<Arc<App>>, Extension(trace): Extension<Trace>, headers: HeaderMap, body: Body) -> Result<Json<Value>, ApiError> {
     let One { text } = incoming::json(&app.limits, &headers, body).await?;
+    trace.touch(Stage::Read);
     incoming::check_length(&app.limits, &text)?;
     let model = app.models.get(None)?;
     let options = Asked::default().check(&model)?;
-    let finding = answer_one(&app, stream::request(model, options), LogLine { text, ..LogLine::default() }).await?;
-    let mut answer = json!({"label": finding.label, "score": rounded(finding.score)});
+    let finding = answer_one(&app, Request::new(model, options, trace.clone()), LogLine { text, ..LogLine::default() }).await?;
+    trace.touch(Stage::Write);
+    let mut answer = json!({"label": finding.label, "score": round(finding.score)});
     answer["technique"] = serde_json::to_value(&finding.technique).unwrap_or_default();
     answer["top"] = serde_json::to_value(&finding.top).unwrap_or_default();
+    trace.touch(Stage::Write);
     Ok(Json(answer))
 }
 
-fn rounded(score: f32) -> f64 {
-    (f64::from(score) * 1e4).round() / 1e4
-}
-
 async fn answer_one(app: &App, request: Request, line: LogLine) -> Result<Finding, ApiError> {
-    static NEXT: AtomicU64 = AtomicU64::new(1 << 63);
     admit(app, 1)?;
     let (sender, mut answers) = mpsc::unbounded_channel::<Answer>();
     let job = Job { place: 0, number: 1, line };
-    app.scheduler.submit(NEXT.fetch_add(1, Ordering::Relaxed), &Arc::new(request), job, &sender);
+    app.scheduler.submit(&Arc::new(request), job, &sender);
     let answer = answers.recv().await.ok_or_else(|| ApiError::busy("the server is stopping"))?;
     answer.finding
 }
@@ -98,10 +96,17 @@ struct Many {
     asked: Asked,
 }
 
-async fn classify(State(app): State<Arc<App>>, headers: HeaderMap, RawQuery(query): RawQuery, body: Body) -> Result<Response, ApiError> {
+async fn classify(
+    State(app): State<Arc<App>>,
+    Extension(trace): Extension<Trace>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+    body: Body,
+) -> Result<Response, ApiError> {
+    let in_query: Asked = incoming::query(query.as_deref())?;
+    in_query.check(&*app.models.get(in_query.model.as_deref())?)?;
     if incoming::is_ndjson(&headers) {
-        let asked = incoming::query::<Asked>(query.as_deref())?;
-        let request = request(&app, &asked, READ_AHEAD)?;
+        let request = request(&app, &in_query, READ_AHEAD, trace)?;
         let (sender, lines) = mpsc::channel(READ_AHEAD);
         tokio::spawn(incoming::read_ndjson(app.limits.clone(), body, sender));
         return Ok(answers(&app, request, lines));
@@ -110,7 +115,7 @@ async fn classify(State(app): State<Arc<App>>, headers: HeaderMap, RawQuery(quer
     if let Some(ids) = ids.as_ref().filter(|ids| ids.len() != texts.len()) {
         return Err(ApiError::invalid("ids", format!("there are {} ids for {} texts", ids.len(), texts.len())));
     }
-    let request = request(&app, &asked, texts.len().min(READ_AHEAD))?;
+    let request = request(&app, &asked.or(in_query), texts.len().min(READ_AHEAD), trace)?;
     let (sender, lines) = mpsc::channel(READ_AHEAD);
     let limits = app.limits.clone();
     tokio::spawn(async move {
@@ -138,22 +143,22 @@ struct FileQuery {
     asked: Asked,
 }
 
-async fn file(State(app): State<Arc<App>>, RawQuery(query): RawQuery, body: Body) -> Result<Response, ApiError> {
+async fn file(State(app): State<Arc<App>>, Extension(trace): Extension<Trace>, RawQuery(query): RawQuery, body: Body) -> Result<Response, ApiError> {
     let FileQuery { name, from, field, asked } = incoming::query(query.as_deref())?;
     let format = from.as_deref().map(str::parse).transpose();
     let format = format.map_err(|error: attackline_telemetry::UnknownFormat| ApiError::invalid("format", format!("from: {error}")))?;
-    let request = request(&app, &asked, READ_AHEAD)?;
+    let request = request(&app, &asked, READ_AHEAD, trace)?;
     let file = incoming::spool(&app.limits, name.as_deref(), body).await?;
     let (sender, lines) = mpsc::channel(READ_AHEAD);
     tokio::task::spawn_blocking(move || incoming::read_file(&file, name.as_deref(), format, field, &sender));
     Ok(answers(&app, request, lines))
 }
 
-fn request(app: &App, asked: &Asked, lines: usize) -> Result<Request, ApiError> {
+fn request(app: &App, asked: &Asked, lines: usize, trace: Trace) -> Result<Request, ApiError> {
     let model = app.models.get(asked.model.as_deref())?;
     let options = asked.check(&model)?;
     admit(app, lines)?;
-    Ok(stream::request(model, options))
+    Ok(Request::new(model, options, trace))
 }
 
 fn answers(app: &Arc<App>, request: Request, lines: mpsc::Receiver<Incoming>) -> Response {
@@ -166,7 +171,7 @@ async fn models(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
     let mut models = Vec::new();
     for (place, name) in app.models.names().enumerate() {
         let model = app.models.get(Some(name))?;
-        let (labels, threshold) = (model.classifier.labels().names(), rounded(model.classifier.threshold()));
+        let (labels, threshold) = (model.classifier.labels().names(), round(model.classifier.threshold()));
         models.push(json!({"name": name, "version": model.version, "labels": labels, "threshold": threshold, "default": place == 0}));
     }
     Ok(Json(json!({"feedback": app.feedback.is_some(), "models": models})))
@@ -175,6 +180,10 @@ async fn models(State(app): State<Arc<App>>) -> Result<Json<Value>, ApiError> {
 async fn reload(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result<Json<Value>, ApiError> {
     let model = blocking(move || app.models.reload(&name)).await?;
     Ok(Json(json!({"name": model.name, "version": model.version})))
+}
+
+async fn openapi(State(app): State<Arc<App>>) -> Json<Value> {
+    Json(describe::openapi(&app.models, !app.tokens.is_open()))
 }
 
 async fn techniques() -> Json<Value> {

@@ -1,5 +1,6 @@
 //! The console's files, out of the program itself.
 
+use crate::tokens::hex;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -26,9 +27,7 @@ static TAGGED: LazyLock<Vec<File>> = LazyLock::new(|| {
 });
 
 fn tag(bytes: &[u8]) -> String {
-    let hash = Sha256::digest(bytes);
-    let digits: String = hash.iter().take(12).map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{digits}\"")
+    format!("\"{}\"", hex(&Sha256::digest(bytes)[..12]))
 }
 
 /// The file at `path`, `None` where there is none; the page itself at `/`.

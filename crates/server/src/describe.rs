@@ -1,32 +1,60 @@
 //! What the server says of itself and of ATT&CK.
 
-use attackline_catalog::{TACTICS, Technique, techniques as all_techniques};
+use crate::Models;
+use attackline_catalog::{ATTACK_VERSION, TACTICS, Technique, techniques as all_techniques};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 /// The description of the interface, OpenAPI 3.1.
-pub const OPENAPI: &str = include_str!("openapi.json");
+const OPENAPI: &str = include_str!("openapi.json");
 
-/// All tactics and techniques.
-pub fn techniques() -> Value {
-    let tactics: Vec<Value> = TACTICS.iter().map(|tactic| json!({"id": tactic.id, "name": tactic.name, "shortname": tactic.shortname})).collect();
-    json!({"tactics": tactics, "techniques": all_techniques().iter().map(described).collect::<Vec<Value>>()})
+/// The description of this server: the names of its models and their labels, the techniques of ATT&CK, and whether tokens are wanted.
+pub fn openapi(models: &Models, wants_tokens: bool) -> Value {
+    let mut document: Value = serde_json::from_str(OPENAPI).unwrap_or_default();
+    let schemas = &mut document["components"]["schemas"];
+    let loaded = models.names().filter_map(|name| models.get(Some(name)).ok());
+    let labels: BTreeSet<String> = loaded.flat_map(|model| model.classifier.labels().names().to_vec()).filter(|label| label != "Benign").collect();
+    schemas["ModelName"]["enum"] = models.names().collect();
+    schemas["Label"]["enum"] = labels.into_iter().collect();
+    schemas["TechniqueId"]["enum"] = std::iter::once("Benign").chain(all_techniques().iter().map(|technique| technique.id)).collect();
+    if wants_tokens {
+        document["security"] = json!([{"token": []}]);
+    }
+    document
 }
 
-/// One technique, with its sub-techniques.
+/// All tactics, and the techniques that ATT&CK keeps.
+pub fn techniques() -> Value {
+    let tactics: Vec<Value> = TACTICS.iter().map(|tactic| json!({"id": tactic.id, "name": tactic.name, "shortname": tactic.shortname})).collect();
+    let techniques: Vec<Value> = kept().map(described).collect();
+    json!({"version": ATTACK_VERSION, "tactics": tactics, "techniques": techniques})
+}
+
+fn kept() -> impl Iterator<Item = &'static Technique> {
+    all_techniques().iter().filter(|technique| !technique.is_withdrawn())
+}
+
+/// One technique, also one that was withdrawn, with its sub-techniques.
 pub fn technique(id: &str) -> Option<Value> {
     let found = attackline_catalog::technique(id)?;
     let mut value = described(found);
     value["full_name"] = found.full_name().into();
-    let below = all_techniques().iter().filter(|other| other.id.split_once('.').is_some_and(|(parent, _)| parent == found.id));
+    let below = kept().filter(|other| other.parent == Some(found.id));
     value["sub_techniques"] = below.map(|other| other.id).collect();
     Some(value)
 }
 
 fn described(technique: &Technique) -> Value {
     let mut value = json!({"id": technique.id, "name": technique.name, "tactics": technique.tactics, "url": technique.url()});
-    if let Some((parent, _)) = technique.id.split_once('.') {
+    if let Some(parent) = technique.parent {
         value["parent"] = parent.into();
+    }
+    if technique.is_withdrawn() {
+        value["withdrawn"] = true.into();
+    }
+    if let Some(successor) = technique.revoked_by {
+        value["revoked_by"] = successor.into();
     }
     value
 }

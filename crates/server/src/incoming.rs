@@ -69,11 +69,15 @@ async fn next(limits: &Limits, pieces: &mut axum::body::BodyDataStream) -> Resul
     }
 }
 
-/// Reads what a query asks; numbers and truth values stand in it as text.
+/// Reads what a query asks; numbers, truth values and lists divided by commas stand in it as text.
 pub fn query<T: DeserializeOwned>(query: Option<&str>) -> Result<T, ApiError> {
     let value = |(name, text): (Cow<str>, Cow<str>)| {
         let value = match name.as_ref() {
-            "top" | "threshold" | "scores" | "explain" => serde_json::from_str(&text).unwrap_or_else(|_| Value::String(text.into_owned())),
+            "top" | "threshold" | "scores" | "explain" => match serde_json::from_str(&text) {
+                Ok(value @ (Value::Bool(_) | Value::Number(_))) => value,
+                _ => Value::String(text.into_owned()),
+            },
+            "labels" => text.split(',').map(str::trim).filter(|label| !label.is_empty()).collect(),
             _ => Value::String(text.into_owned()),
         };
         (name.into_owned(), value)

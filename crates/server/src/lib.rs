@@ -20,6 +20,7 @@ mod server;
 mod stream;
 mod tls;
 mod tokens;
+mod trace;
 
 pub use error::ApiError;
 pub use feedback::{Feedback, Mark, Verdict};
@@ -27,4 +28,5 @@ pub use limits::Limits;
 pub use models::{LoadedModel, Loader, Models};
 pub use server::{Server, Settings};
 pub use tls::{Tls, TlsFiles};
-pub use tokens::{Role, Tokens, entry as token_entry};
+pub use tokens::{Role, Tokens, entry as token_entry, hex};
+pub use trace::Traces;

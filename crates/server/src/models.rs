@@ -58,7 +58,7 @@ impl Models {
 
     /// Loads a model again. What fails leaves the one that answers now.
     pub fn reload(&self, name: &str) -> Result<Arc<LoadedModel>, ApiError> {
-        let entry = self.entry(Some(name))?;
+        let entry = self.entry(Some(name)).map_err(|error| ApiError::not_found(error.message))?;
         let number = entry.loads.fetch_add(1, std::sync::atomic::Ordering::Relaxed) + 1;
         let fresh = loaded(name, &entry.loader, number, self.cache_bytes)
             .map_err(|error| ApiError::invalid("model", format!("the model could not be loaded, the one before goes on answering: {error}")))?;

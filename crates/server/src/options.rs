@@ -12,16 +12,14 @@ const MOST_TOP: usize = 1000;
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct Asked {
     /// How many of the most probable labels to list.
+    #[serde(default, deserialize_with = "whole")]
     pub top: Option<usize>,
     /// Whether to give the probability of every label.
-    #[serde(default)]
-    pub scores: bool,
+    pub scores: Option<bool>,
     /// Whether to mark the parts that carry a decision.
-    #[serde(default)]
-    pub explain: bool,
+    pub explain: Option<bool>,
     /// Benign and these labels only.
-    #[serde(default, deserialize_with = "list")]
-    pub labels: Vec<String>,
+    pub labels: Option<Vec<String>>,
     /// The probability of an attack from which a line is a finding.
     pub threshold: Option<f32>,
     /// The model.
@@ -44,10 +42,23 @@ pub struct LineOptions {
 }
 
 impl Asked {
+    /// What is asked here, and where nothing is, what is asked there.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            top: self.top.or(other.top),
+            scores: self.scores.or(other.scores),
+            explain: self.explain.or(other.explain),
+            labels: self.labels.or(other.labels),
+            threshold: self.threshold.or(other.threshold),
+            model: self.model.or(other.model),
+        }
+    }
+
     /// Checks what was asked of this model.
     pub fn check(&self, model: &LoadedModel) -> Result<LineOptions, ApiError> {
         let labels = model.classifier.labels();
-        let view = if self.labels.is_empty() { Ok(LabelView::all(labels)) } else { LabelView::only(labels, &self.labels) };
+        let chosen = self.labels.as_deref().unwrap_or_default();
+        let view = if chosen.is_empty() { Ok(LabelView::all(labels)) } else { LabelView::only(labels, chosen) };
         let view = view.map_err(|error| ApiError::invalid("unknown_label", format!("labels: {error}")))?;
         let threshold = self.threshold.unwrap_or_else(|| view.default_threshold(model.classifier.threshold()));
         if !(0.0..=1.0).contains(&threshold) {
@@ -57,22 +68,16 @@ impl Asked {
         if !(1..=MOST_TOP).contains(&top) {
             return Err(ApiError::invalid("top", format!("top: a number from 1 to {MOST_TOP} is wanted")));
         }
-        Ok(LineOptions { view, threshold, top, scores: self.scores, explain: self.explain })
+        Ok(LineOptions { view, threshold, top, scores: self.scores.unwrap_or(false), explain: self.explain.unwrap_or(false) })
     }
 }
 
-/// A JSON list, or a list divided by commas as a query has it.
-fn list<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum List {
-        Many(Vec<String>),
-        One(String),
-        None(()),
+/// A whole number, which JSON may also write as `5.0`.
+fn whole<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<usize>, D::Error> {
+    let Some(number) = Option::<f64>::deserialize(deserializer)? else { return Ok(None) };
+    if number.fract() != 0.0 || number < 0.0 {
+        return Err(serde::de::Error::custom(format!("{number} is no whole number")));
     }
-    Ok(match List::deserialize(deserializer)? {
-        List::Many(labels) => labels,
-        List::One(labels) => labels.split(',').map(str::trim).filter(|label| !label.is_empty()).map(str::to_owned).collect(),
-        List::None(()) => Vec::new(),
-    })
+    // What is too large stays too large.
+    Ok(Some(number as usize))
 }

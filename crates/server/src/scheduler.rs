@@ -7,11 +7,12 @@
 use crate::ApiError;
 use crate::models::LoadedModel;
 use crate::options::LineOptions;
+use crate::trace::{Stage, Trace};
 use attackline_findings::{Evidence, Finding, evidence};
 use attackline_model::{Encoded, KeptAnswer};
 use attackline_telemetry::LogLine;
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
@@ -30,12 +31,25 @@ const BATCH_TOKENS: usize = 1024;
 
 /// What a request asks of each of its lines.
 pub struct Request {
+    /// Tells its queue from others'.
+    id: u64,
     /// The model that answers.
     pub model: Arc<LoadedModel>,
     /// How.
     pub options: LineOptions,
+    /// Where the request's time goes.
+    pub trace: Trace,
     /// Raised when nobody waits for the answers any more.
     pub cancelled: AtomicBool,
+}
+
+impl Request {
+    /// A request for `model`.
+    pub fn new(model: Arc<LoadedModel>, options: LineOptions, trace: Trace) -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        trace.asks(&model);
+        Self { id: NEXT.fetch_add(1, Ordering::Relaxed), model, options, trace, cancelled: AtomicBool::new(false) }
+    }
 }
 
 /// A line under way.
@@ -65,7 +79,7 @@ struct Queue {
 #[derive(Default)]
 struct State {
     /// The requests that have lines waiting, the next one first.
-    queues: VecDeque<(u64, Queue)>,
+    queues: VecDeque<Queue>,
     ended: bool,
 }
 
@@ -108,15 +122,17 @@ impl Scheduler {
         self.waiting() + more > self.capacity
     }
 
-    /// Puts a line of the request `id` into its queue.
-    pub fn submit(&self, id: u64, request: &Arc<Request>, job: Job, answers: &UnboundedSender<Answer>) {
+    /// Puts a line of a request into its queue.
+    pub fn submit(&self, request: &Arc<Request>, job: Job, answers: &UnboundedSender<Answer>) {
+        request.trace.line();
+        request.trace.touch(Stage::Queue);
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // Counted before it can be taken, so that the count never falls below nothing.
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let job = (job, Instant::now());
-        match state.queues.iter_mut().find(|(queue, _)| *queue == id) {
-            Some((_, queue)) => queue.jobs.push_back(job),
-            None => state.queues.push_back((id, Queue { request: Arc::clone(request), jobs: [job].into(), answers: answers.clone() })),
+        match state.queues.iter_mut().find(|queue| queue.request.id == request.id) {
+            Some(queue) => queue.jobs.push_back(job),
+            None => state.queues.push_back(Queue { request: Arc::clone(request), jobs: [job].into(), answers: answers.clone() }),
         }
         drop(state);
         self.work.notify_one();
@@ -153,18 +169,20 @@ impl Scheduler {
         let (mut rest, mut cost) = (state.queues.len(), 0);
         while rest > 0 && cost < BATCH_LINES {
             rest -= 1;
-            let Some((id, mut queue)) = state.queues.pop_front() else { break };
+            let Some(mut queue) = state.queues.pop_front() else { break };
             let (turn, each) = if queue.request.options.explain { (1, EXPLAINED_LINES) } else { (TURN, 1) };
             for _ in 0..turn {
                 cost += each;
                 let Some((job, since)) = queue.jobs.pop_front() else { break };
+                queue.request.trace.touch(Stage::Queue);
+                queue.request.trace.touch(Stage::Infer);
                 let reply = Reply { answers: Some(queue.answers.clone()), place: job.place };
                 batch.push(Taken { request: Arc::clone(&queue.request), reply, job, since });
             }
             if !queue.jobs.is_empty() {
                 // Alone, a request may fill the batch by itself.
                 rest += usize::from(state.queues.is_empty());
-                state.queues.push_back((id, queue));
+                state.queues.push_back(queue);
             }
         }
         self.waiting.fetch_sub(batch.len(), Ordering::Relaxed);
@@ -221,6 +239,7 @@ impl Scheduler {
         if let Ok(finding) = &finding {
             self.observer.answer(finding);
         }
+        request.trace.touch(Stage::Infer);
         reply.send(finding);
     }
 }

@@ -6,6 +6,7 @@ use crate::metrics::Metrics;
 use crate::scheduler::Scheduler;
 use crate::tls::Tls;
 use crate::tokens::{Role, Tokens};
+use crate::trace::{Trace, Traces};
 use crate::{ApiError, Feedback, Models, api, console};
 use axum::body::Body;
 use axum::extract::Request;
@@ -36,6 +37,8 @@ pub struct Settings {
     pub limits: Limits,
     /// Threads that compute.
     pub workers: usize,
+    /// Where traces go.
+    pub traces: Traces,
     /// Gets a line about each request, as JSON without a line break; never text of a log line.
     pub log: Box<dyn Fn(String) + Send + Sync>,
 }
@@ -49,6 +52,7 @@ pub struct App {
     pub(crate) feedback: Option<Arc<Feedback>>,
     pub(crate) limits: Limits,
     rates: Rates,
+    traces: Traces,
     log: Box<dyn Fn(String) + Send + Sync>,
     stopping: AtomicBool,
     stop: Notify,
@@ -76,13 +80,26 @@ struct Peer {
 impl Server {
     /// Starts the workers.
     pub fn new(settings: Settings) -> std::io::Result<Self> {
-        let Settings { models, tokens, feedback, limits, workers, log } = settings;
+        let Settings { models, tokens, feedback, limits, workers, traces, log } = settings;
         let metrics = Arc::new(Metrics::default());
         let observer: Arc<Metrics> = Arc::clone(&metrics);
         let scheduler = Scheduler::start(workers, limits.waiting_lines, observer)?;
         let feedback = feedback.map(Arc::new);
         let (stopping, stop, requests) = (AtomicBool::new(false), Notify::new(), AtomicU64::new(0));
-        Ok(Self(Arc::new(App { models, scheduler, metrics, tokens, feedback, limits, rates: Rates::default(), log, stopping, stop, requests })))
+        Ok(Self(Arc::new(App {
+            models,
+            scheduler,
+            metrics,
+            tokens,
+            feedback,
+            limits,
+            rates: Rates::default(),
+            traces,
+            log,
+            stopping,
+            stop,
+            requests,
+        })))
     }
 
     /// Tells the server to take nothing more and to finish what is under way.
@@ -140,6 +157,8 @@ impl Server {
         drop(listener);
         let _ = tokio::time::timeout(app.limits.shutdown, graceful.shutdown()).await;
         app.scheduler.end();
+        // The exporter waits for its collector: not on a thread that answers.
+        let _ = tokio::task::spawn_blocking(move || app.traces.end()).await;
         Ok(())
     }
 }
@@ -179,18 +198,22 @@ fn route(method: &Method, path: &str) -> (&'static str, Option<Role>) {
     }
 }
 
-async fn around(axum::extract::State(app): axum::extract::State<Arc<App>>, request: Request, next: Next) -> Response {
+async fn around(axum::extract::State(app): axum::extract::State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let start = Instant::now();
     let id = app.requests.fetch_add(1, Ordering::Relaxed) + 1;
     let (method, (route, role)) = (request.method().clone(), route(request.method(), request.uri().path()));
     let connection = request.extensions().get::<Peer>().copied();
     let peer = connection.map(|peer| peer.address.ip().to_string()).unwrap_or_default();
     let is_loopback = connection.is_some_and(|peer| peer.is_loopback);
+    // Probes and the page's files are no work to follow.
+    let trace = if role.is_some() { app.traces.begin(&method, route, id, request.headers()) } else { Trace::default() };
+    request.extensions_mut().insert(trace.clone());
     let mut response = match admitted(&app, &request, role, &peer, is_loopback) {
         Ok(()) => next.run(request).await,
         Err(error) => error.into_response(),
     };
     let (status, took) = (response.status(), start.elapsed());
+    trace.answered(status.as_u16());
     console::guard(response.headers_mut());
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert("x-request-id", value);

@@ -3,12 +3,13 @@
 use crate::ApiError;
 use crate::models::LoadedModel;
 use crate::scheduler::{Answer, Job, Request, Scheduler};
+use crate::trace::Stage;
 use attackline_telemetry::LogLine;
 use axum::body::Bytes;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use tokio::sync::mpsc;
 
 /// Lines of one request that are under way at a time.
@@ -37,17 +38,10 @@ pub enum Incoming {
 /// What answers are written with.
 pub type Pieces = mpsc::Receiver<Result<Bytes, std::convert::Infallible>>;
 
-static NEXT: AtomicU64 = AtomicU64::new(0);
-
 /// Answers what comes in `lines`, as NDJSON in pieces. Where the reader of the pieces goes away, the rest is dropped.
 pub fn answer(scheduler: Arc<Scheduler>, request: Request, lines: mpsc::Receiver<Incoming>, most_lines: u64) -> Pieces {
     let (pieces, receiver) = mpsc::channel(PIECES);
-    let request = Arc::new(request);
-    tokio::spawn(async move {
-        let abandoned = Abandoned(Arc::clone(&request));
-        run(scheduler, &request, lines, most_lines, pieces).await;
-        drop(abandoned);
-    });
+    tokio::spawn(run(scheduler, Abandoned(Arc::new(request)), lines, most_lines, pieces));
     receiver
 }
 
@@ -62,12 +56,11 @@ impl Drop for Abandoned {
 
 async fn run(
     scheduler: Arc<Scheduler>,
-    request: &Arc<Request>,
+    request: Abandoned,
     mut lines: mpsc::Receiver<Incoming>,
     most_lines: u64,
     pieces: mpsc::Sender<Result<Bytes, std::convert::Infallible>>,
 ) {
-    let id = NEXT.fetch_add(1, Ordering::Relaxed);
     let (sender, mut answers) = mpsc::unbounded_channel::<Answer>();
     let mut window = Window { most_lines, open: true, ..Window::default() };
     let mut piece = String::new();
@@ -75,10 +68,11 @@ async fn run(
         let room = window.has_room();
         tokio::select! {
             biased;
-            Some(answer) = answers.recv() => window.answered(&request.model, answer),
+            Some(answer) = answers.recv() => window.answered(&request.0.model, answer),
             incoming = lines.recv(), if room => {
+                request.0.trace.touch(Stage::Read);
                 if let Some(job) = window.take(incoming) {
-                    scheduler.submit(id, request, job, &sender);
+                    scheduler.submit(&request.0, job, &sender);
                 }
             }
             () = pieces.closed() => return,
@@ -87,8 +81,12 @@ async fn run(
         // What is ready goes out at once unless more is about to be.
         let pause = answers.is_empty() && (lines.is_empty() || !room);
         let ready = !piece.is_empty() && (piece.len() >= PIECE_BYTES || pause || !window.waits());
-        if ready && pieces.send(Ok(Bytes::from(std::mem::take(&mut piece)))).await.is_err() {
-            return;
+        if ready {
+            request.0.trace.touch(Stage::Write);
+            if pieces.send(Ok(Bytes::from(std::mem::take(&mut piece)))).await.is_err() {
+                return;
+            }
+            request.0.trace.touch(Stage::Write);
         }
     }
     if !piece.is_empty() {
@@ -153,8 +151,7 @@ impl Window {
     }
 
     fn refuse(&mut self, error: &ApiError) -> Option<Job> {
-        let answer = json!({"line": self.submitted + 1, "error": error.message, "error_type": error.kind});
-        self.done.insert(self.submitted, answer.to_string());
+        self.done.insert(self.submitted, error_line(self.submitted + 1, error).to_string());
         self.occupy(0);
         None
     }
@@ -181,13 +178,16 @@ impl Window {
     }
 }
 
+/// What stands in the place of a line that has no answer.
+fn error_line(number: u64, error: &ApiError) -> Value {
+    json!({"line": number, "error": error.message, "error_type": error.kind})
+}
+
 /// A finding as a line of the answer: the NDJSON of `attackline classify`, the sender's id, the model that gave it.
 fn written_out(model: &LoadedModel, finding: Result<attackline_findings::Finding, ApiError>, name: Option<Value>, number: u64) -> String {
     let mut value = match finding {
-        Ok(finding) => {
-            serde_json::to_value(&finding).unwrap_or_else(|error| json!({"line": number, "error": error.to_string(), "error_type": "internal"}))
-        }
-        Err(error) => json!({"line": number, "error": error.message, "error_type": error.kind}),
+        Ok(finding) => serde_json::to_value(&finding).unwrap_or_else(|error| error_line(number, &ApiError::defect(error))),
+        Err(error) => error_line(number, &error),
     };
     if let Value::Object(members) = &mut value {
         if let Some(name) = name {
@@ -196,9 +196,4 @@ fn written_out(model: &LoadedModel, finding: Result<attackline_findings::Finding
         members.insert("model".into(), json!({"name": model.name, "version": model.version}));
     }
     value.to_string()
-}
-
-/// A request for `model`.
-pub fn request(model: Arc<LoadedModel>, options: crate::options::LineOptions) -> Request {
-    Request { model, options, cancelled: AtomicBool::new(false) }
 }

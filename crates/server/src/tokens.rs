@@ -62,8 +62,12 @@ impl Tokens {
 /// The line of the tokens' file for a token.
 pub fn entry(role: &str, token: &str) -> Option<String> {
     Role::of(role)?;
-    let digits: String = Sha256::digest(token.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    Some(format!("{role}:{digits}"))
+    Some(format!("{role}:{}", hex(&Sha256::digest(token.as_bytes()))))
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn bytes(digits: &str) -> Option<[u8; 32]> {

@@ -132,10 +132,14 @@ fn every_refusal_is_json_with_its_status() {
         ("/api", long.as_str(), 413),
         ("/api/v1/classify", r#"{"texts": ["a"], "labels": ["T9999"]}"#, 422),
         ("/api/v1/classify", r#"{"texts": ["a"], "top": 0}"#, 422),
+        ("/api/v1/classify", r#"{"texts": ["a"], "top": 1.5}"#, 422),
+        ("/api/v1/classify", r#"{"texts": ["a"], "top": 1e300}"#, 422),
+        ("/api/v1/classify?top=1001", r#"{"texts": ["a"], "top": 1}"#, 422),
         ("/api/v1/classify", r#"{"texts": ["a"], "threshold": 7}"#, 422),
         ("/api/v1/classify", r#"{"texts": ["a"], "model": "other"}"#, 422),
         ("/api/v1/classify", r#"{"texts": ["a"], "ids": []}"#, 422),
-        ("/api/v1/models/other/reload", "", 422),
+        ("/api/v1/classify", r#"{"texts": ["a"], "labels": "T1049"}"#, 422),
+        ("/api/v1/models/other/reload", "", 404),
         ("/api/v1/feedback", "{}", 404),
         ("/nothing", "", 405),
     ] {
@@ -146,7 +150,11 @@ fn every_refusal_is_json_with_its_status() {
     }
     assert_eq!(server.send("POST", "/api", &["Content-Type: text/plain"], b"x").status, 415);
     assert_eq!(server.send("POST", "/api/v1/files", &[], &[b'a'; 500]).status, 413);
-    assert_eq!(server.rows("/api/v1/classify?top=many", "").status, 422);
+    let both = server.post("/api/v1/classify?top=2&scores=true", r#"{"texts": ["900"], "top": 1.0}"#).rows();
+    assert_eq!((both[0]["top"].as_array().unwrap().len(), both[0]["scores"].is_object()), (1, true), "the body's options come first");
+    for query in ["top=many", "top=null", "scores=1", "threshold=true", "labels=T1049,T9999"] {
+        assert_eq!(server.rows(&format!("/api/v1/classify?{query}"), "").status, 422, "{query}");
+    }
     let rows = server.rows("/api/v1/classify", &"{\"text\":\"100\"}\n".repeat(100)).rows();
     assert_eq!(rows.last().unwrap()["error_type"], "too_large");
     for path in ["/api/v1/techniques/T0", "/nothing", "/../Cargo.toml"] {
@@ -163,7 +171,10 @@ fn the_server_describes_itself() {
     let tag = page.head.lines().find_map(|line| line.strip_prefix("etag: ")).unwrap().to_owned();
     assert_eq!(server.send("GET", "/", &[&format!("If-None-Match: {tag}")], b"").status, 304);
     assert!(server.get("/app.js").head.contains("text/javascript"));
-    let paths = server.get("/openapi.json").json()["paths"].as_object().unwrap().clone();
+    let described = server.get("/openapi.json").json();
+    assert_eq!(described["components"]["schemas"]["ModelName"]["enum"], json!(["fake"]));
+    assert_eq!(described["components"]["schemas"]["Label"]["enum"], json!(["T1003.002", "T1049"]));
+    let paths = described["paths"].as_object().unwrap().clone();
     assert!(server.get("/docs").body.contains("/api/v1/classify"));
     for (path, methods) in &paths {
         for method in methods.as_object().unwrap().keys() {
@@ -174,7 +185,10 @@ fn the_server_describes_itself() {
     let technique = server.get("/api/v1/techniques/T1003").json();
     assert!(technique["sub_techniques"].as_array().unwrap().contains(&json!("T1003.002")));
     let all = server.get("/api/v1/techniques").json();
-    assert!(all["tactics"].as_array().unwrap().len() == 14 && all["techniques"].as_array().unwrap().len() > 600);
+    let listed = all["techniques"].as_array().unwrap();
+    assert_eq!((&all["version"], all["tactics"].as_array().unwrap().len(), listed.len()), (&json!("18.1"), 14, 691));
+    assert!(listed.iter().all(|technique| technique["id"] != "T1064" && technique["withdrawn"].is_null()));
+    assert_eq!(server.get("/api/v1/techniques/T1064").json()["withdrawn"], true, "old findings may still name it");
     let models = server.get("/api/v1/models").json();
     assert_eq!((&models["feedback"], &models["models"][0]["default"]), (&json!(false), &json!(true)));
 }

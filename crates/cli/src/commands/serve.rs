@@ -5,7 +5,7 @@ use crate::diagnostics::say;
 use crate::exit::Status;
 use crate::models::{Device, ModelArgs};
 use anyhow::{Context, Result, bail};
-use attackline_server::{Feedback, Limits, Loader, Models, Server, Settings, Tls, TlsFiles, Tokens, token_entry};
+use attackline_server::{Feedback, Limits, Loader, Models, Server, Settings, Tls, TlsFiles, Tokens, Traces, hex, token_entry};
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
@@ -125,7 +125,8 @@ pub fn run(args: &Args) -> Result<Status> {
     };
     let tls = tls(args)?;
     let log: Box<dyn Fn(String) + Send + Sync> = if args.log_requests { Box::new(|line| say(format_args!("{line}"))) } else { Box::new(drop) };
-    let server = Server::new(Settings { models, tokens, feedback, limits, workers: threads(args.threads), log })?;
+    let traces = Traces::from_environment().map_err(anyhow::Error::msg)?;
+    let server = Server::new(Settings { models, tokens, feedback, limits, workers: threads(args.threads), traces, log })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(listen(server, args.listen, tls))?;
     // A file that is still being read ends with the process.
@@ -211,7 +212,7 @@ fn loaders(named: &[String], gate: bool) -> Result<Vec<(String, Loader)>> {
 fn new_token(role: &str) -> Result<Status> {
     let mut bytes = [0u8; 24];
     getrandom::fill(&mut bytes).map_err(|error| anyhow::anyhow!("the system gives no random bytes: {error}"))?;
-    let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let token = hex(&bytes);
     let Some(entry) = token_entry(role, &token) else { bail!("--new-token: the role is read, classify or admin, not {role:?}") };
     say(format_args!("the token, shown only now: {token}"));
     let mut output = crate::output::Output::open(&crate::output::Target::Stdout)?;

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, dead_code)]
 
 use attackline_model::{Classifier, Encoded, Labels, ModelError, Prediction};
-use attackline_server::{Feedback, Limits, Loader, Models, Server, Settings, Tls, Tokens};
+use attackline_server::{Feedback, Limits, Loader, Models, Server, Settings, Tls, Tokens, Traces};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -73,14 +73,18 @@ pub fn start() -> Running {
 }
 
 pub fn start_with(limits: Limits, tokens: Tokens, feedback: Option<&Path>) -> Running {
-    run(limits, tokens, feedback, None)
+    run(limits, tokens, feedback, None, Traces::default())
 }
 
 pub fn start_encrypted(tls: Arc<Tls>) -> Running {
-    run(Limits::default(), Tokens::default(), None, Some(tls))
+    run(Limits::default(), Tokens::default(), None, Some(tls), Traces::default())
 }
 
-fn run(limits: Limits, tokens: Tokens, feedback: Option<&Path>, tls: Option<Arc<Tls>>) -> Running {
+pub fn start_traced(traces: Traces) -> Running {
+    run(Limits::default(), Tokens::default(), None, None, traces)
+}
+
+fn run(limits: Limits, tokens: Tokens, feedback: Option<&Path>, tls: Option<Arc<Tls>>, traces: Traces) -> Running {
     let (passes, loadable) = (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(true)));
     let (counted, can_load) = (Arc::clone(&passes), Arc::clone(&loadable));
     let loader = move || -> Result<Box<dyn Classifier>, String> {
@@ -95,7 +99,7 @@ fn run(limits: Limits, tokens: Tokens, feedback: Option<&Path>, tls: Option<Arc<
     let lines = Arc::clone(&logged);
     let log = Box::new(move |line| lines.lock().unwrap().push(line));
     let feedback = feedback.map(|path| Feedback::open(path).unwrap());
-    let server = Server::new(Settings { models, tokens, feedback, limits, workers: 2, log }).unwrap();
+    let server = Server::new(Settings { models, tokens, feedback, limits, workers: 2, traces, log }).unwrap();
     let (sender, receiver) = std::sync::mpsc::channel();
     let own = server.clone();
     let thread = std::thread::spawn(move || {
