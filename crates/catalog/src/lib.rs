@@ -10,11 +10,13 @@ mod suggest;
 mod table;
 mod tactic;
 mod technique;
+mod versions;
 
 pub use suggest::suggest;
 pub use table::{technique, techniques};
 pub use tactic::{TACTICS, Tactic};
 pub use technique::Technique;
+pub use versions::from_any_version;
 
 /// The version of ATT&CK Enterprise that the table follows.
 pub const ATTACK_VERSION: &str = "18.1";

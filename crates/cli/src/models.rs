@@ -3,7 +3,7 @@
 use crate::diagnostics::say;
 use crate::embedded;
 use anyhow::{Context, Result, bail};
-use attackline_engine::Engine;
+use attackline_engine::{Engine, WithNgrams};
 use attackline_model::{Classifier, ModelFolder};
 use attackline_train::{DeviceKind, FloatType, GraphClassifier};
 use clap::ValueEnum;
@@ -22,6 +22,10 @@ pub struct ModelArgs {
     /// Type to compute in: f32, or on a GPU bf16 or f16 [default: f32, on a GPU bf16]
     #[arg(long, value_name = "TYPE")]
     pub dtype: Option<FloatType>,
+    /// Let n-grams settle lines that are certainly benign before the encoder: faster, and attacks may be lost (attackline model info says how
+    /// many)
+    #[arg(long)]
+    pub gate: bool,
 }
 
 /// Where to compute.
@@ -50,6 +54,11 @@ impl Device {
 }
 
 impl ModelArgs {
+    /// The model in a folder, computed on the processor with all its parts.
+    pub fn on_the_processor(model: PathBuf) -> Self {
+        Self { model: Some(model), device: Device::Cpu, dtype: None, gate: false }
+    }
+
     /// The model chosen, ready to answer.
     pub fn classifier(&self, verbose: bool) -> Result<Box<dyn Classifier>> {
         let folder = folder(self.model.as_deref())?;
@@ -63,10 +72,21 @@ impl ModelArgs {
             if self.dtype.is_some_and(|dtype| dtype != FloatType::F32) {
                 bail!("--dtype: the processor computes in f32; bf16 and f16 are for a GPU (--device cuda or metal)");
             }
-            return Ok(Box::new(Engine::new(&folder).with_context(unusable)?));
+            return self.with_ngrams(Engine::new(&folder).with_context(unusable)?, &folder).with_context(unusable);
         }
         let dtype = self.dtype.unwrap_or(FloatType::Bf16);
-        Ok(Box::new(GraphClassifier::new(&folder, device, dtype).with_context(unusable)?))
+        self.with_ngrams(GraphClassifier::new(&folder, device, dtype).with_context(unusable)?, &folder).with_context(unusable)
+    }
+
+    /// The classifier together with the folder's n-gram model, if it has one.
+    fn with_ngrams<C: Classifier + 'static>(&self, encoder: C, folder: &ModelFolder) -> Result<Box<dyn Classifier>> {
+        let both = match WithNgrams::new(encoder, folder)? {
+            Ok(both) if self.gate => both.gated().context("--gate: no gate was trained for this model (attackline model ngrams)")?,
+            Ok(both) => both,
+            Err(_) if self.gate => bail!("--gate: this model has no n-gram model beside it (attackline model ngrams)"),
+            Err(encoder) => return Ok(Box::new(encoder)),
+        };
+        Ok(Box::new(both))
     }
 }
 

@@ -7,7 +7,7 @@
 use crate::diagnostics::Diagnostics;
 use anyhow::{Context, Result};
 use attackline_findings::Evidence;
-use attackline_model::{AnswerCache, Classifier, Encoded, KeptAnswer, ModelError, Prediction, TokenBatch};
+use attackline_model::{AnswerCache, Classifier, Encoded, KeptAnswer, ModelError, Prediction};
 use attackline_telemetry::LogLine;
 use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
@@ -19,9 +19,6 @@ use std::time::Duration;
 /// A chunk's lines and bytes of text, at most (a longer line is a chunk of its own).
 const CHUNK_LINES: usize = 256;
 const CHUNK_BYTES: usize = 1 << 20;
-
-/// A batch's tokens, at most: enough for the products to be efficient, few enough for the activations to stay in the cache.
-const BATCH_TOKENS: usize = 1024;
 
 /// A source that says nothing for so long is a stream: what has been read is answered.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -176,20 +173,9 @@ pub fn classify(lines: Vec<LogLine>, classifier: &dyn Classifier, cache: &Answer
 /// The answers to those of the texts that can be encoded.
 fn answer_new<'a>(texts: &[&'a str], classifier: &dyn Classifier) -> Vec<(&'a str, KeptAnswer)> {
     let encoded: Vec<(&str, Encoded)> = texts.iter().filter_map(|text| Some((*text, classifier.encode(text).ok()?))).collect();
-    let mut predictions = Vec::with_capacity(encoded.len());
-    let mut batch = TokenBatch::new();
-    for (_, Encoded { ids, .. }) in &encoded {
-        if !batch.is_empty() && batch.tokens() + ids.len() > BATCH_TOKENS {
-            predictions.extend(classifier.classify(&std::mem::take(&mut batch)));
-        }
-        batch.push(ids);
-    }
-    if !batch.is_empty() {
-        predictions.extend(classifier.classify(&batch));
-    }
-    let kept =
-        |((text, encoded), prediction): ((_, Encoded), _)| (text, KeptAnswer { truncated: encoded.truncated, prediction: Arc::new(prediction) });
-    encoded.into_iter().zip(predictions).map(kept).collect()
+    let (texts, lines): (Vec<&str>, Vec<Encoded>) = encoded.into_iter().unzip();
+    let kept = |(line, prediction): (&Encoded, _)| KeptAnswer { truncated: line.truncated, prediction: Arc::new(prediction) };
+    texts.into_iter().zip(lines.iter().zip(classifier.classify(&lines)).map(kept)).collect()
 }
 
 fn readable(answers: Answers, diagnostics: &Diagnostics) -> Vec<Answer> {
@@ -213,14 +199,14 @@ mod tests {
 
         fn encode(&self, text: &str) -> Result<Encoded, ModelError> {
             let number = text.parse::<u32>().map_err(|error| ModelError::Tokenizer(error.to_string()))?;
-            Ok(Encoded { ids: vec![number; 1 + number as usize % 7], truncated: false })
+            Ok(vec![number; 1 + number as usize % 7].into())
         }
 
-        fn classify(&self, batch: &TokenBatch) -> Vec<Prediction> {
-            if batch.ids()[0].is_multiple_of(3) {
+        fn classify(&self, lines: &[Encoded]) -> Vec<Prediction> {
+            if lines.first().is_some_and(|line| line.ids[0].is_multiple_of(3)) {
                 thread::sleep(Duration::from_millis(3));
             }
-            batch.offsets().windows(2).map(|pair| Prediction { scores: vec![batch.ids()[pair[0]] as f32, 0.0] }).collect()
+            lines.iter().map(|line| Prediction { scores: vec![line.ids[0] as f32, 0.0] }).collect()
         }
 
         fn threshold(&self) -> f32 {
@@ -285,9 +271,9 @@ mod tests {
             self.0.encode(text)
         }
 
-        fn classify(&self, batch: &TokenBatch) -> Vec<Prediction> {
-            self.1.fetch_add(batch.offsets().len() - 1, std::sync::atomic::Ordering::Relaxed);
-            self.0.classify(batch)
+        fn classify(&self, lines: &[Encoded]) -> Vec<Prediction> {
+            self.1.fetch_add(lines.len(), std::sync::atomic::Ordering::Relaxed);
+            self.0.classify(lines)
         }
 
         fn threshold(&self) -> f32 {

@@ -26,6 +26,14 @@ pub enum DatasetError {
         /// What is wrong.
         reason: String,
     },
+    /// A file of a public source can't be used.
+    #[error("{path}: {reason}")]
+    Import {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// More samples were asked for than the grammar has distinct lines.
     #[error("only {found} distinct lines of {label} were found for the {side} split, {wanted} are wanted; ask for fewer samples")]
     TooFew {

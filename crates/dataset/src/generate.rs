@@ -178,6 +178,7 @@ impl<'a> Generator<'a> {
                     hard: template.hard,
                     source: "generated".into(),
                     realism: String::new(),
+                    licence: String::new(),
                 });
             }
         }

@@ -31,6 +31,9 @@ pub struct Row {
     pub source: String,
     /// How real a benign line is: `observed`, `script`, `doc`; empty where unknown.
     pub realism: String,
+    /// What the source's terms are; empty where unknown.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub licence: String,
 }
 
 /// `true`, `"true"`, `1`, or nothing.

@@ -66,7 +66,7 @@ fn strip_guid(text: &str) -> Option<&str> {
 }
 
 /// The side of each template, in the order of the grammar: within each label, groups of templates that share a key are
-/// shuffled and dealt out, one in ten to validation and to test each.
+/// shuffled and dealt out, one in ten to validation and to test each. A label with a single group is learnt from rather than measured.
 pub(crate) fn sides(grammar: &Grammar, seed: u64) -> Vec<Side> {
     let groups = groups(grammar, seed);
     let mut by_label: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
@@ -83,9 +83,11 @@ pub(crate) fn sides(grammar: &Grammar, seed: u64) -> Vec<Side> {
         // The largest groups are dealt last, so that they land in train.
         members.sort_by_key(|&group| size[group]);
         let total: usize = members.iter().map(|&group| size[group]).sum();
+        let single = members.len() == 1;
         let mut dealt = 0;
         for group in members {
             let side = match dealt * 10 {
+                _ if single => Side::Train,
                 tenths if tenths < total => Side::Test,
                 tenths if tenths < 2 * total => Side::Validation,
                 _ => Side::Train,
@@ -122,7 +124,20 @@ fn root(parents: &[usize], mut index: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::near_duplicate_key;
+    #![allow(clippy::unwrap_used)]
+    use super::{Side, near_duplicate_key, sides};
+    use crate::Grammar;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn every_label_is_learnt_from() {
+        let grammar = Grammar::embedded().unwrap();
+        let labels = |side: Option<Side>| -> BTreeSet<&str> {
+            let rows = grammar.templates().iter().zip(sides(&grammar, 7));
+            rows.filter(|(_, of)| side.is_none_or(|side| side == *of)).map(|(template, _)| template.label.as_str()).collect()
+        };
+        assert_eq!(labels(Some(Side::Train)), labels(None));
+    }
 
     #[test]
     fn digits_guids_case_and_blanks_do_not_count() {

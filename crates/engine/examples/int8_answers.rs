@@ -3,15 +3,12 @@
 #![allow(clippy::print_stdout, clippy::unwrap_used)]
 
 use attackline_engine::{Engine, QuantizeOptions, quantize};
-use attackline_model::{Classifier, ModelFolder, Prediction};
+use attackline_model::{Classifier, Encoded, ModelFolder, Prediction};
 use std::time::Instant;
 
-/// Lines of one batch.
-const BATCH: usize = 32;
-
-fn answers(engine: &Engine, lines: &[Vec<u32>]) -> (Vec<Prediction>, f64) {
+fn answers(engine: &Engine, lines: &[Encoded]) -> (Vec<Prediction>, f64) {
     let start = Instant::now();
-    let answers = lines.chunks(BATCH).flat_map(|batch| engine.classify(&batch.iter().map(Vec::as_slice).collect())).collect();
+    let answers = engine.classify(lines);
     (answers, start.elapsed().as_secs_f64())
 }
 
@@ -25,8 +22,8 @@ fn main() {
         }
     }
     let exact = Engine::new(&folder).unwrap();
-    let lines: Vec<Vec<u32>> = texts.iter().map(|text| exact.encode(text).unwrap().ids).collect();
-    let sample: Vec<Vec<u32>> = lines.iter().step_by(16).cloned().collect();
+    let lines: Vec<Encoded> = texts.iter().map(|text| exact.encode(text).unwrap()).collect();
+    let sample: Vec<Vec<u32>> = lines.iter().step_by(16).map(|line| line.ids.clone()).collect();
     let rounded_folder = quantize(&folder, &sample, QuantizeOptions::default()).unwrap();
     println!("{:?}", rounded_folder.settings.quantization);
     let rounded = Engine::new(&rounded_folder).unwrap();

@@ -4,7 +4,7 @@
 #![allow(clippy::print_stdout, reason = "an example that reports")]
 
 use attackline_engine::Engine;
-use attackline_model::{Classifier, ModelFolder, TokenBatch, prepare};
+use attackline_model::{Classifier, ModelFolder, prepare};
 use std::{error::Error, path::Path};
 
 /// Quarters of the room that the tail gets.
@@ -36,7 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             for (quarters, (right, total)) in TAIL_QUARTERS.iter().zip(&mut tally) {
                 let tail = room * quarters / 4;
                 let ids = [&[first], &tokens[..room - tail], &tokens[tokens.len() - tail..], &[last]].concat();
-                let answer = engine.classify(&[&ids[..]].into_iter().collect::<TokenBatch>()).remove(0);
+                let answer = engine.classify(&[ids.into()]).remove(0);
                 *right += usize::from(answer.best().0 == label);
                 *total += f64::from(answer.scores[label].max(1e-9).ln());
             }

@@ -14,6 +14,9 @@ pub enum EngineError {
     Model(#[from] ModelError),
 }
 
+/// A batch's tokens, at most: enough for the products to be efficient, few enough for the activations to stay in the cache.
+pub(crate) const BATCH_TOKENS: usize = 1024;
+
 /// A model ready to answer. One call computes on the calling thread; several threads may call at once.
 pub struct Engine {
     encoder: Encoder,
@@ -64,13 +67,15 @@ impl Classifier for Engine {
         self.tokenizer.encode(text)
     }
 
-    fn classify(&self, batch: &TokenBatch) -> Vec<Prediction> {
+    fn classify(&self, lines: &[Encoded]) -> Vec<Prediction> {
         let probabilities = if self.labels.several() { independent_probabilities } else { probabilities };
         let predict = |logits: &[f32]| Prediction { scores: probabilities(logits, self.settings.temperature) };
         // Logs repeat themselves: a line that comes several times is computed once.
-        let (distinct, places) = distinct(batch);
-        let logits = if distinct.lines() == batch.lines() { self.logits(batch) } else { self.logits(&distinct) };
-        let answers: Vec<Prediction> = logits.chunks_exact(self.labels.len()).map(predict).collect();
+        let (distinct, places) = distinct(lines);
+        let mut answers = Vec::with_capacity(distinct.len());
+        for batch in TokenBatch::within(distinct, BATCH_TOKENS) {
+            answers.extend(self.logits(&batch).chunks_exact(self.labels.len()).map(predict));
+        }
         places.into_iter().map(|place| answers[place].clone()).collect()
     }
 
@@ -83,18 +88,17 @@ impl Classifier for Engine {
     }
 }
 
-/// The batch's different lines in the order of their first places, and where among them each line is.
-fn distinct(batch: &TokenBatch) -> (TokenBatch, Vec<usize>) {
-    let (mut lines, mut seen) = (TokenBatch::new(), HashMap::new());
-    let place = |pair: &[usize]| {
-        let line = &batch.ids()[pair[0]..pair[1]];
+/// The tokens of the different lines in the order of their first places, and where among them each line is.
+fn distinct(lines: &[Encoded]) -> (Vec<&[u32]>, Vec<usize>) {
+    let (mut different, mut seen) = (Vec::new(), HashMap::new());
+    let mut place = |line| {
         *seen.entry(line).or_insert_with(|| {
-            lines.push(line);
-            lines.lines() - 1
+            different.push(line);
+            different.len() - 1
         })
     };
-    let places = batch.offsets().windows(2).map(place).collect();
-    (lines, places)
+    let places = lines.iter().map(|line| place(line.ids.as_slice())).collect();
+    (different, places)
 }
 
 #[cfg(test)]
@@ -103,10 +107,10 @@ mod tests {
 
     #[test]
     fn equal_lines_share_a_place_and_others_do_not() {
-        let batch: TokenBatch = [&[1u32, 2][..], &[1], &[1, 2], &[2, 1], &[1]].into_iter().collect();
-        let (lines, places) = distinct(&batch);
+        let lines = [vec![1u32, 2], vec![1], vec![1, 2], vec![2, 1], vec![1]].map(Encoded::from);
+        let (different, places) = distinct(&lines);
         assert_eq!(places, [0, 1, 0, 2, 1]);
-        assert_eq!((lines.ids(), lines.offsets()), (&[1u32, 2, 1, 2, 1][..], &[0usize, 2, 3, 5][..]));
-        assert_eq!(distinct(&TokenBatch::new()).1, [0usize; 0]);
+        assert_eq!(different, [&[1u32, 2][..], &[1], &[2, 1]]);
+        assert_eq!(distinct(&[]).1, [0usize; 0]);
     }
 }

@@ -9,6 +9,7 @@
 mod encoder;
 mod engine;
 mod matrix;
+mod ngrams;
 mod pass;
 mod profile;
 mod quantize;
@@ -17,6 +18,7 @@ mod weights;
 
 pub use encoder::Encoder;
 pub use engine::{Engine, EngineError};
+pub use ngrams::{Parts, WithNgrams};
 pub use profile::{Operation, Profile, Spent};
 pub use quantize::{QuantizeOptions, quantize};
 pub use shape::Shape;

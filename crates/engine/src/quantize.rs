@@ -1,12 +1,7 @@
 //! Which products may be computed in int8: found by computing sample lines both ways.
 
 use crate::{Engine, EngineError, weights::Numbers};
-use attackline_model::{Classifier, LayerRole, ModelFolder, Prediction, Quantization, Role, TokenBatch};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-
-/// Tokens of one batch.
-const BATCH_TOKENS: usize = 1024;
+use attackline_model::{Classifier, Encoded, LayerRole, ModelFolder, Prediction, Quantization, Role};
 
 /// What quantisation may cost.
 #[derive(Debug, Clone, Copy)]
@@ -30,7 +25,8 @@ impl Default for QuantizeOptions {
 /// `lines` are token ids, as [`Classifier::encode`] gives them.
 pub fn quantize(folder: &ModelFolder, lines: &[Vec<u32>], options: QuantizeOptions) -> Result<ModelFolder, EngineError> {
     let both = Engine::with_numbers(folder, Numbers::Compared)?;
-    let exact = predictions(&both, lines, options.threads);
+    let lines: Vec<Encoded> = lines.iter().cloned().map(Encoded::from).collect();
+    let exact = predictions(&both, &lines, options.threads);
     let errors = both.encoder().errors();
     drop(both);
     let mut worst: Vec<&(String, f64)> = errors.iter().collect();
@@ -41,7 +37,7 @@ pub fn quantize(folder: &ModelFolder, lines: &[Vec<u32>], options: QuantizeOptio
         names.sort();
         let mut quantization = Quantization { lines: lines.len(), kept: names.clone(), errors: errors.clone(), ..Quantization::default() };
         let keep = |role: Role| product_name(role).is_some_and(|name| names.contains(&name));
-        let rounded = predictions(&Engine::new(&folder.quantized(quantization.clone(), keep)?)?, lines, options.threads);
+        let rounded = predictions(&Engine::new(&folder.quantized(quantization.clone(), keep)?)?, &lines, options.threads);
         (quantization.same_label, quantization.mean_drift) = compare(&exact, &rounded);
         if quantization.mean_drift <= options.greatest_drift || kept == worst.len() {
             return Ok(folder.quantized(quantization, keep)?);
@@ -75,31 +71,11 @@ fn compare(exact: &[Prediction], rounded: &[Prediction]) -> (f64, f64) {
 }
 
 /// The answers to all lines, in order.
-fn predictions(engine: &Engine, lines: &[Vec<u32>], threads: usize) -> Vec<Prediction> {
-    let mut batches: Vec<Vec<&[u32]>> = vec![Vec::new()];
-    let mut tokens = 0;
-    for line in lines {
-        if tokens + line.len() > BATCH_TOKENS && tokens > 0 {
-            batches.push(Vec::new());
-            tokens = 0;
-        }
-        tokens += line.len();
-        batches.last_mut().expect("never empty").push(line);
-    }
-    let (next, done) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+fn predictions(engine: &Engine, lines: &[Encoded], threads: usize) -> Vec<Prediction> {
     std::thread::scope(|scope| {
-        for _ in 0..threads.max(1) {
-            scope.spawn(|| {
-                loop {
-                    let index = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(batch) = batches.get(index) else { return };
-                    let answers = engine.classify(&batch.iter().copied().collect::<TokenBatch>());
-                    done.lock().unwrap_or_else(PoisonError::into_inner).push((index, answers));
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-    done.sort_by_key(|(index, _)| *index);
-    done.into_iter().flat_map(|(_, answers)| answers).collect()
+        let parts = lines.chunks(lines.len().div_ceil(threads.max(1)).max(1));
+        let workers: Vec<_> = parts.map(|part| scope.spawn(move || engine.classify(part))).collect();
+        let answers = workers.into_iter().map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)));
+        answers.flatten().collect()
+    })
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use attackline_engine::{Engine, QuantizeOptions, quantize};
-use attackline_model::{Classifier, LayerRole, ModelFolder, Quantization, Role, TokenBatch, WeightLayout};
+use attackline_model::{Classifier, Encoded, LayerRole, ModelFolder, Quantization, Role, TokenBatch, WeightLayout};
 use common::{FOLDERS, expected, folder, greatest_difference};
 
 /// Nothing is too much.
@@ -130,7 +130,7 @@ fn a_damaged_int8_file_is_refused() {
 fn scores_of_a_quantised_model_are_probabilities() {
     let lines = expected("tiny-roberta").lines;
     let engine = Engine::new(&quantize(&folder("tiny-roberta"), &lines, ANY).unwrap()).unwrap();
-    for answer in engine.classify(&lines.iter().map(Vec::as_slice).collect()) {
+    for answer in engine.classify(&lines.into_iter().map(Encoded::from).collect::<Vec<_>>()) {
         assert!((answer.scores.iter().sum::<f32>() - 1.0).abs() < 1e-5);
     }
 }

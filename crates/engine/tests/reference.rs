@@ -53,7 +53,7 @@ fn scores_are_probabilities_and_the_temperature_flattens_them() {
     let score = |temperature| {
         let mut folder = folder();
         folder.settings.temperature = temperature;
-        let scores = Engine::new(&folder).unwrap().classify(&[row.as_slice()].into_iter().collect()).remove(0).scores;
+        let scores = Engine::new(&folder).unwrap().classify(&[row.clone().into()]).remove(0).scores;
         assert!((scores.iter().sum::<f32>() - 1.0).abs() < 1e-6);
         scores.into_iter().fold(0.0, f32::max)
     };

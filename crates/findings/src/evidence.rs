@@ -2,7 +2,7 @@
 //! Zeiler and Fergus 2014; Li, Monroe and Jurafsky 2016). The model itself is asked, so what is marked is what it used.
 
 use crate::{Decision, LabelView};
-use attackline_model::{Classifier, TokenBatch};
+use attackline_model::{Classifier, Encoded};
 use serde::Serialize;
 
 /// A part of a line and its share in the decision.
@@ -45,16 +45,16 @@ pub fn evidence(classifier: &dyn Classifier, view: &LabelView, text: &str, decis
         scores.into_iter().map(|score| score.map_or(0.0, |score| (whole - log_odds(score)).max(0.0))).collect()
     };
     let group = words.len().div_ceil(MOST_PARTS).max(1);
-    let mut parts: Vec<(usize, usize)> = words.chunks(group).map(|group| (group[0].0, group[group.len() - 1].1)).collect();
+    let mut parts = joined(&words, group);
     let mut weights = fall(&parts);
     if group > 1 {
         let mut order: Vec<usize> = (0..parts.len()).collect();
         order.sort_by(|&a, &b| weights[b].total_cmp(&weights[a]));
-        let mut heaviest: Vec<usize> = order.into_iter().take(DIVIDED).filter(|&part| weights[part] > 0.0).collect();
-        heaviest.sort_unstable_by(|a, b| b.cmp(a));
-        for part in heaviest {
-            let inner: Vec<(usize, usize)> = words[part * group..words.len().min((part + 1) * group)].to_vec();
-            let inner = if inner.len() > MOST_PARTS { halves(&inner) } else { inner };
+        let mut divided: Vec<usize> = order.into_iter().take(DIVIDED).filter(|&part| weights[part] > 0.0).collect();
+        divided.sort_unstable_by(|a, b| b.cmp(a));
+        for part in divided {
+            let inner = &words[part * group..words.len().min((part + 1) * group)];
+            let inner = joined(inner, inner.len().div_ceil(MOST_PARTS));
             let of_inner = fall(&inner);
             // Where no word of the group matters alone, the group stays whole.
             if of_inner.iter().any(|weight| *weight > 0.0) {
@@ -94,25 +94,17 @@ fn words(text: &str) -> Vec<(usize, usize)> {
         .collect()
 }
 
-fn halves(words: &[(usize, usize)]) -> Vec<(usize, usize)> {
-    words.chunks(words.len().div_ceil(MOST_PARTS)).map(|group| (group[0].0, group[group.len() - 1].1)).collect()
+/// Ranges of `group` neighbouring words each.
+fn joined(words: &[(usize, usize)], group: usize) -> Vec<(usize, usize)> {
+    words.chunks(group).map(|group| (group[0].0, group[group.len() - 1].1)).collect()
 }
 
 /// The label's score without each of the parts; `None` where the rest can't be read.
 fn scores_without(classifier: &dyn Classifier, view: &LabelView, text: &str, parts: &[(usize, usize)], label: usize) -> Vec<Option<f32>> {
-    let mut batch = TokenBatch::new();
-    let mut readable = Vec::with_capacity(parts.len());
-    for &(start, end) in parts {
-        let encoded = classifier.encode(&format!("{}{}", &text[..start], &text[end..]));
-        readable.push(encoded.is_ok());
-        if let Ok(encoded) = encoded {
-            batch.push(&encoded.ids);
-        }
-    }
-    if batch.is_empty() {
-        return vec![None; parts.len()];
-    }
-    let mut predictions = classifier.classify(&batch).into_iter();
+    let without = |&(start, end): &(usize, usize)| classifier.encode(&format!("{}{}", &text[..start], &text[end..])).ok();
+    let rests: Vec<Option<Encoded>> = parts.iter().map(without).collect();
+    let readable: Vec<bool> = rests.iter().map(Option::is_some).collect();
+    let mut predictions = classifier.classify(&rests.into_iter().flatten().collect::<Vec<_>>()).into_iter();
     let score = |readable: bool| {
         let prediction = if readable { predictions.next() } else { None }?;
         Some(view.decide(&prediction.scores, 0.5).scores[label])
@@ -141,12 +133,12 @@ mod tests {
 
         fn encode(&self, text: &str) -> Result<Encoded, ModelError> {
             let known = ["reg", "save", "sam"].iter().filter(|word| text.to_lowercase().contains(*word)).count() as u32;
-            Ok(Encoded { ids: vec![known, 9], truncated: false })
+            Ok(vec![known, 9].into())
         }
 
-        fn classify(&self, batch: &TokenBatch) -> Vec<Prediction> {
-            let score = |pair: &[usize]| [0.1, 0.3, 0.7, 0.9][batch.ids()[pair[0]] as usize];
-            batch.offsets().windows(2).map(score).map(|attack| Prediction { scores: vec![1.0 - attack, attack] }).collect()
+        fn classify(&self, lines: &[Encoded]) -> Vec<Prediction> {
+            let score = |line: &Encoded| [0.1, 0.3, 0.7, 0.9][line.ids[0] as usize];
+            lines.iter().map(score).map(|attack| Prediction { scores: vec![1.0 - attack, attack] }).collect()
         }
 
         fn threshold(&self) -> f32 {
@@ -161,9 +153,7 @@ mod tests {
     fn marked(text: &str) -> Vec<(&str, f32)> {
         let model = Knows(Labels::new(vec!["Benign".into(), "T1003.002".into()]).unwrap());
         let view = LabelView::all(model.labels());
-        let mut batch = TokenBatch::new();
-        batch.push(&model.encode(text).unwrap().ids);
-        let decision = view.decide(&model.classify(&batch)[0].scores, 0.5);
+        let decision = view.decide(&model.classify(&[model.encode(text).unwrap()])[0].scores, 0.5);
         evidence(&model, &view, text, &decision).into_iter().map(|part| (&text[part.start..part.end], part.weight)).collect()
     }
 

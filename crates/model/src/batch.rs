@@ -54,6 +54,20 @@ impl TokenBatch {
     }
 }
 
+impl TokenBatch {
+    /// Batches of the lines in their order, each of at most `tokens` tokens, unless one line alone has more.
+    pub fn within<'a>(lines: impl IntoIterator<Item = &'a [u32]>, tokens: usize) -> Vec<Self> {
+        let mut batches: Vec<Self> = Vec::new();
+        for line in lines {
+            match batches.last_mut() {
+                Some(batch) if batch.tokens() + line.len() <= tokens => batch.push(line),
+                _ => batches.push([line].into_iter().collect()),
+            }
+        }
+        batches
+    }
+}
+
 impl<'a> FromIterator<&'a [u32]> for TokenBatch {
     fn from_iter<T: IntoIterator<Item = &'a [u32]>>(lines: T) -> Self {
         let mut batch = Self::new();
@@ -61,5 +75,18 @@ impl<'a> FromIterator<&'a [u32]> for TokenBatch {
             batch.push(line);
         }
         batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_put_into_batches_within_the_budget() {
+        let lines: [&[u32]; 5] = [&[1, 2, 3], &[4, 5], &[6; 9], &[7], &[8, 9]];
+        let sizes: Vec<Vec<usize>> = TokenBatch::within(lines, 5).iter().map(|batch| batch.offsets().to_vec()).collect();
+        assert_eq!(sizes, [vec![0, 3, 5], vec![0, 9], vec![0, 1, 3]], "a line above the budget stands alone");
+        assert!(TokenBatch::within([], 5).is_empty());
     }
 }

@@ -1,12 +1,24 @@
-use crate::{Labels, ModelError, TokenBatch};
+use crate::{Labels, ModelError};
 
 /// A line as the model reads it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Encoded {
     /// Token ids with the special tokens at both ends.
     pub ids: Vec<u32>,
     /// Whether the line was longer than the model reads, so that its middle was left out.
     pub truncated: bool,
+    /// Its [n-grams](crate::ngrams), where the model reads them beside the tokens.
+    pub ngrams: Vec<(u32, f32)>,
+    /// Whether it is [prose](crate::is_prose); told apart only where n-grams are read.
+    pub prose: bool,
+    /// Whether the n-grams alone settle that it is benign: then it has no tokens.
+    pub settled: bool,
+}
+
+impl From<Vec<u32>> for Encoded {
+    fn from(ids: Vec<u32>) -> Self {
+        Self { ids, ..Self::default() }
+    }
 }
 
 /// The model's answer to one line: a calibrated probability for each label, in the order of [`Classifier::labels`].
@@ -39,8 +51,8 @@ pub trait Classifier: Send + Sync {
     /// Reads a line: prepares the text, makes tokens, cuts what is too long.
     fn encode(&self, text: &str) -> Result<Encoded, ModelError>;
 
-    /// One prediction for each line of the batch, in order.
-    fn classify(&self, batch: &TokenBatch) -> Vec<Prediction>;
+    /// One prediction for each line, in order. They are computed in batches of bounded size, each different line once.
+    fn classify(&self, lines: &[Encoded]) -> Vec<Prediction>;
 
     /// The probability from which an attack label is reported rather than abstained from.
     fn threshold(&self) -> f32;

@@ -19,6 +19,9 @@ pub struct Settings {
     /// That the products of the layers are computed in int8, and what it costs; `None` where everything is computed in f32.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantization: Option<Quantization>,
+    /// How the n-gram model beside the encoder is heard; `None` where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ngrams: Option<NgramSettings>,
     /// How the model was trained, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub training: Option<TrainingSummary>,
@@ -38,6 +41,62 @@ pub struct Quantization {
     pub kept: Vec<String>,
     /// The relative error of each product's result in int8, by its name.
     pub errors: Vec<(String, f64)>,
+}
+
+/// How the answers of an encoder and of the n-gram model beside it are put together: their logits are added up by shares (a logarithmic
+/// opinion pool; Genest and Zidek 1986), those of an attack at all apart from those of one technique rather than another.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NgramSettings {
+    /// What each part's logit of an attack counts.
+    pub attack: AttackShares,
+    /// What each part's technique counts where the line is a command.
+    pub technique: TechniqueShares,
+    /// The same where it is [prose](crate::is_prose), on which an encoder is surer.
+    pub prose: TechniqueShares,
+    /// Where the gate may settle lines before the encoder; `None` where that was not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<GateSettings>,
+}
+
+/// What the logits of an attack count that encoder, n-gram head and gate give, and what is added.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AttackShares {
+    /// The encoder's.
+    pub encoder: f32,
+    /// The n-gram head's.
+    pub head: f32,
+    /// The gate's.
+    pub gate: f32,
+    /// What is added.
+    pub bias: f32,
+}
+
+/// What the log probabilities of the techniques count that encoder and n-gram head give.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TechniqueShares {
+    /// The encoder's.
+    pub encoder: f32,
+    /// The n-gram head's.
+    pub head: f32,
+}
+
+/// Where the gate settles that a line is benign, and what that cost on the lines that it was set with.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GateSettings {
+    /// A line whose logit of an attack is below this is benign.
+    pub threshold: f32,
+    /// The share of attacks that the model finds otherwise and that the gate settles as benign.
+    pub lost: f64,
+    /// The attack lines that this share is of.
+    pub attacks: usize,
+    /// The share of benign lines that the gate settles.
+    pub settled: f64,
+    /// The benign lines that this share is of.
+    pub benign: usize,
 }
 
 /// The run that made a model, for its card and for `attackline model info`.
@@ -65,8 +124,19 @@ impl Default for Settings {
             temperature: 1.0,
             threshold: 0.5,
             quantization: None,
+            ngrams: None,
             training: None,
         }
+    }
+}
+
+impl NgramSettings {
+    fn is_sound(&self) -> bool {
+        let AttackShares { encoder, head, gate, bias } = self.attack;
+        let shares = [encoder, head, gate, self.technique.encoder, self.technique.head, self.prose.encoder, self.prose.head];
+        shares.iter().all(|share| share.is_finite() && *share >= 0.0)
+            && bias.is_finite()
+            && self.gate.as_ref().is_none_or(|gate| gate.threshold.is_finite())
     }
 }
 
@@ -74,12 +144,18 @@ impl Settings {
     /// Reads `attackline.json` and checks its values.
     pub fn from_json(bytes: &[u8]) -> Result<Self, ModelError> {
         let settings: Self = serde_json::from_slice(bytes).map_err(|error| ModelError::damaged("attackline.json", error))?;
-        let sound =
-            settings.temperature.is_finite() && settings.temperature > 0.0 && (0.0..=1.0).contains(&settings.threshold) && settings.max_length >= 4;
+        let sound = settings.temperature.is_finite()
+            && settings.temperature > 0.0
+            && (0.0..=1.0).contains(&settings.threshold)
+            && settings.max_length >= 4
+            && settings.ngrams.as_ref().is_none_or(NgramSettings::is_sound);
         if sound {
             Ok(settings)
         } else {
-            Err(ModelError::damaged("attackline.json", "temperature must be above 0, threshold from 0 to 1, max_length at least 4"))
+            Err(ModelError::damaged(
+                "attackline.json",
+                "temperature must be above 0, threshold from 0 to 1, max_length at least 4, the shares of ngrams numbers from 0 up",
+            ))
         }
     }
 

@@ -1,4 +1,4 @@
-use crate::{Checkpoint, EncoderSpec, ModelError, ModelType};
+use crate::{Checkpoint, EncoderSpec, ModelError, ModelType, ngrams::is_ngram_tensor};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A weight's part in one transformer layer.
@@ -242,7 +242,7 @@ impl WeightLayout {
     /// The names in `checkpoint` that the architecture does not use, such as buffers or another task's head.
     pub fn surplus(&self, checkpoint: &Checkpoint) -> Vec<String> {
         let known: BTreeSet<&str> = self.entries.iter().map(|entry| entry.name.as_str()).collect();
-        checkpoint.names().filter(|name| !known.contains(name)).map(str::to_owned).collect()
+        checkpoint.names().filter(|name| !known.contains(name) && !is_ngram_tensor(name)).map(str::to_owned).collect()
     }
 }
 

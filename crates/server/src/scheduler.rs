@@ -9,7 +9,7 @@ use crate::models::LoadedModel;
 use crate::options::LineOptions;
 use crate::trace::{Stage, Trace};
 use attackline_findings::{Evidence, Finding, evidence};
-use attackline_model::{Encoded, KeptAnswer, TokenBatch};
+use attackline_model::{Encoded, KeptAnswer};
 use attackline_telemetry::LogLine;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -217,11 +217,9 @@ impl Scheduler {
             };
             let count = waiting.iter().position(is_too_much).unwrap_or(waiting.len());
             let rest = waiting.split_off(count);
-            let mut ids = TokenBatch::new();
-            waiting.iter().for_each(|(_, encoded)| ids.push(&encoded.ids));
-            let predictions = model.classifier.classify(&ids);
-            for ((taken, encoded), prediction) in std::mem::replace(&mut waiting, rest).into_iter().zip(predictions) {
-                let answer = KeptAnswer { truncated: encoded.truncated, prediction: Arc::new(prediction) };
+            let (now, lines): (Vec<Taken>, Vec<Encoded>) = std::mem::replace(&mut waiting, rest).into_iter().unzip();
+            for ((taken, line), prediction) in now.into_iter().zip(&lines).zip(model.classifier.classify(&lines)) {
+                let answer = KeptAnswer { truncated: line.truncated, prediction: Arc::new(prediction) };
                 model.cache.insert(&taken.job.line.text, &answer);
                 self.send(taken, Ok(answer));
             }

@@ -4,7 +4,7 @@ use crate::{
     lines::Lines,
     ops::CrossEntropy,
     parameters::Parameters,
-    task::{Task, hide},
+    task::{Task, hide, thin},
 };
 use attackline_model::EncoderSpec;
 use std::sync::Arc;
@@ -23,15 +23,25 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    /// Packs rows. Where tokens are to be restored, `seed` decides which are hidden.
-    pub(crate) fn new(rows: &[Example], indices: &[usize], (spec, parameters): (&EncoderSpec, &Parameters), task: &Task, seed: u64) -> Self {
+    /// Packs rows. Where tokens are to be restored, `seed` decides which are hidden, else which `thinned` share of them is left out.
+    pub(crate) fn new(
+        rows: &[Example],
+        indices: &[usize],
+        (spec, parameters): (&EncoderSpec, &Parameters),
+        task: &Task,
+        (thinned, seed): (f32, u64),
+    ) -> Self {
         let (mut ids, mut offsets) = (Vec::new(), vec![0]);
         let (mut labels, mut weights, mut picked) = (Vec::new(), Vec::new(), Vec::new());
         for &index in indices {
             let row = &rows[index];
             match *task {
                 Task::Label(_) => {
-                    ids.extend_from_slice(&row.ids);
+                    if thinned > 0.0 {
+                        ids.extend(thin(&row.ids, thinned, seed, index as u64));
+                    } else {
+                        ids.extend_from_slice(&row.ids);
+                    }
                     labels.push(row.labels.clone());
                     weights.push(row.weight);
                 }

@@ -70,8 +70,9 @@ impl Classifier for GraphClassifier {
 
     /// # Panics
     /// If the device fails, such as when its memory is full: there is no answer then.
-    fn classify(&self, batch: &TokenBatch) -> Vec<Prediction> {
-        let logits = self.logits(batch).unwrap_or_else(|error| panic!("the device failed: {error}"));
+    fn classify(&self, lines: &[Encoded]) -> Vec<Prediction> {
+        let batch: TokenBatch = lines.iter().map(|line| line.ids.as_slice()).collect();
+        let logits = self.logits(&batch).unwrap_or_else(|error| panic!("the device failed: {error}"));
         let probabilities = if self.labels.several() { independent_probabilities } else { probabilities };
         let predict = |logits: &[f32]| Prediction { scores: probabilities(logits, self.settings.temperature) };
         logits.chunks_exact(self.labels.len()).map(predict).collect()

@@ -43,6 +43,9 @@ pub struct TrainSettings {
     pub plain: bool,
     /// Dropout of embeddings, attention probabilities, block outputs and the pooled vector.
     pub dropout: f32,
+    /// The share of a line's tokens that are left out each time it is learnt from, so that no single word decides (word dropout; Iyyer et al.
+    /// 2015).
+    pub token_dropout: f32,
     /// Seed of the new head, of the order of lines and of dropout.
     pub seed: u64,
     /// One weight a label, or none.
@@ -81,6 +84,7 @@ impl Default for TrainSettings {
             device: DeviceKind::Cpu,
             plain: false,
             dropout: 0.1,
+            token_dropout: 0.0,
             seed: 7,
             class_weights: None,
             label_smoothing: 0.0,
@@ -105,7 +109,7 @@ impl TrainSettings {
         let positive = |value: f64| value.is_finite() && value > 0.0;
         let weights = self.class_weights.as_ref();
         let lora = if let Method::Lora(lora) = &self.selection.method { Some(lora) } else { None };
-        let rules: [(&'static str, bool, &str); 18] = [
+        let rules: [(&'static str, bool, &str); 19] = [
             ("lora-rank", lora.is_none_or(|lora| (1..=1_024).contains(&lora.rank)), "is from 1 to 1024"),
             ("lora-alpha", lora.is_none_or(|lora| positive(lora.alpha)), "must be above 0"),
             ("lora-dropout", lora.is_none_or(|lora| share(f64::from(lora.dropout))), "is a share from 0 to below 1"),
@@ -119,6 +123,7 @@ impl TrainSettings {
             ("batch-tokens", self.batch_tokens > 0, "must be at least 1"),
             ("accumulate", (1..=65_536).contains(&self.accumulate), "is from 1 to 65536"),
             ("dropout", share(f64::from(self.dropout)), "is a share from 0 to below 1"),
+            ("token-dropout", share(f64::from(self.token_dropout)), "is a share from 0 to below 1"),
             ("label-smoothing", share(f64::from(self.label_smoothing)), "is a share from 0 to below 1"),
             ("focal", self.focus.is_finite() && self.focus >= 0.0, "must not be negative"),
             ("focal", self.focus == 0.0 || self.label_smoothing == 0.0, "and label smoothing exclude each other"),

@@ -132,6 +132,16 @@ pub(crate) fn hide(ids: &[u32], (vocabulary, mask): (usize, u32), seed: u64, lin
     (hidden, restored)
 }
 
+/// Leaves out `share` of a line's tokens, drawn by `seed` and `line`. The first and the last token are special and stay.
+pub(crate) fn thin(ids: &[u32], share: f32, seed: u64, line: u64) -> Vec<u32> {
+    const PARTS: usize = 1 << 24;
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    random.set_stream(line);
+    let limit = (f64::from(share) * PARTS as f64) as usize;
+    let inner = 1..ids.len().saturating_sub(1);
+    ids.iter().enumerate().filter(|(place, _)| !inner.contains(place) || below(&mut random, PARTS) >= limit).map(|(_, &id)| id).collect()
+}
+
 /// Refuses rows that the model or the task can't take.
 pub(crate) fn check_rows(what: &str, rows: &[Example], task: &Task, (longest, vocabulary): (usize, usize)) -> Result<(), TrainError> {
     if rows.is_empty() {
@@ -150,6 +160,16 @@ pub(crate) fn check_rows(what: &str, rows: &[Example], task: &Task, (longest, vo
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_share_of_the_tokens_is_left_out_and_the_ends_stay() {
+        let ids: Vec<u32> = (0..1000).collect();
+        let left = thin(&ids, 0.2, 7, 3);
+        assert!((740..860).contains(&left.len()) && left[0] == 0 && left[left.len() - 1] == 999 && left.is_sorted(), "{}", left.len());
+        assert_eq!(left, thin(&ids, 0.2, 7, 3));
+        assert_ne!(left, thin(&ids, 0.2, 8, 3));
+        assert_eq!(thin(&[1, 2], 0.9, 1, 0), [1, 2]);
+    }
 
     #[test]
     fn hidden_tokens_are_a_share_of_the_line_and_come_from_the_seed() {

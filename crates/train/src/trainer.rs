@@ -221,7 +221,7 @@ impl<'a> Trainer<'a> {
         let factor = self.settings.schedule.factor(step, self.total_steps, self.settings.warmup);
         let masks = self.settings.seed.wrapping_add(self.state.epoch as u64);
         let parts = batches_in_order(&self.data.train, self.settings.batch_tokens, indices.iter().copied());
-        let batches: Vec<Batch> = parts.iter().map(|part| self.batch(&self.data.train, part, masks)).collect();
+        let batches: Vec<Batch> = parts.iter().map(|part| self.batch(&self.data.train, part, (self.settings.token_dropout, masks))).collect();
         let Self { pool, network, settings, .. } = self;
         let (loss, gradient_norm) = pool.install(|| learn(network, settings, &batches, step, factor))?;
         self.state.step = step;
@@ -271,8 +271,8 @@ impl<'a> Trainer<'a> {
         Ok(report)
     }
 
-    fn batch(&self, rows: &[Example], indices: &[usize], seed: u64) -> Batch {
-        Batch::new(rows, indices, (&self.network.spec, &self.network.parameters), &self.network.task, seed)
+    fn batch(&self, rows: &[Example], indices: &[usize], thinned_by: (f32, u64)) -> Batch {
+        Batch::new(rows, indices, (&self.network.spec, &self.network.parameters), &self.network.task, thinned_by)
     }
 
     /// Mean loss and figures on the validation rows.
@@ -285,7 +285,7 @@ impl<'a> Trainer<'a> {
         // As many outputs as words: those of all rows would fill the memory, and their figures are plain means.
         let mut parts = Vec::new();
         for indices in batches_in_order(rows, self.settings.batch_tokens, 0..rows.len()) {
-            let batch = self.batch(rows, &indices, VALIDATION);
+            let batch = self.batch(rows, &indices, (0.0, VALIDATION));
             let logits = self.pool.install(|| self.network.logits(&batch, &|_, _| {}))?;
             parts.push((task.figures(&logits, &batch.labels), batch.labels.len()));
         }
@@ -296,7 +296,7 @@ impl<'a> Trainer<'a> {
     pub fn predict(&self, rows: &[Example]) -> Result<Vec<f32>, TrainError> {
         let mut logits = Vec::with_capacity(rows.len() * self.network.task.outputs());
         for indices in batches_in_order(rows, self.settings.batch_tokens, 0..rows.len()) {
-            let batch = self.batch(rows, &indices, VALIDATION);
+            let batch = self.batch(rows, &indices, (0.0, VALIDATION));
             logits.extend(self.pool.install(|| self.network.logits(&batch, &|_, _| {}))?);
         }
         Ok(logits)
@@ -307,7 +307,7 @@ impl<'a> Trainer<'a> {
     pub fn observed_logits(&self, rows: &[Example], seen: &mut dyn FnMut(Step, &[f32])) -> Result<Vec<f32>, TrainError> {
         let indices: Vec<usize> = (0..rows.len()).collect();
         let seen = RefCell::new(seen);
-        let logits = self.network.logits(&self.batch(rows, &indices, VALIDATION), &|step, result| {
+        let logits = self.network.logits(&self.batch(rows, &indices, (0.0, VALIDATION)), &|step, result| {
             if let Ok(values) = read(result) {
                 (seen.borrow_mut())(step, &values);
             }
@@ -319,7 +319,7 @@ impl<'a> Trainer<'a> {
     /// settings but without dropout.
     pub fn gradients(&self, rows: &[Example]) -> Result<(f64, TensorMap), TrainError> {
         let indices: Vec<usize> = (0..rows.len()).collect();
-        let batch = self.batch(rows, &indices, VALIDATION);
+        let batch = self.batch(rows, &indices, (0.0, VALIDATION));
         let (loss, gradients) = self.pool.install(|| self.network.gradients(&batch, &self.settings, Dropped::NONE, 1.0))?;
         Ok((loss, gradients.export(&self.network.parameters)?))
     }

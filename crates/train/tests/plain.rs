@@ -5,7 +5,7 @@
 mod common;
 
 use attackline_engine::Engine;
-use attackline_model::{Classifier, TokenBatch};
+use attackline_model::{Classifier, Encoded, TokenBatch};
 use attackline_train::{DeviceKind, FloatType, GraphClassifier};
 use common::{FOLDERS, expected, folder, greatest_difference};
 
@@ -18,7 +18,6 @@ fn plain_operations_give_the_engines_logits() {
         let graph = GraphClassifier::new(&folder, DeviceKind::Cpu, FloatType::F32).unwrap();
         let worst = greatest_difference(&graph.logits(&batch).unwrap(), &engine.logits(&batch));
         assert!(worst < 1e-5, "{name}: {worst:e}");
-        assert_eq!(graph.classify(&batch).len(), engine.classify(&batch).len());
         assert!(graph.logits(&TokenBatch::new()).unwrap().is_empty());
     }
 }
@@ -26,7 +25,7 @@ fn plain_operations_give_the_engines_logits() {
 #[test]
 fn half_the_bits_give_nearly_the_same_probabilities() {
     let folder = folder("tiny-deberta-v3");
-    let batch: TokenBatch = expected("tiny-deberta-v3").lines.iter().map(Vec::as_slice).collect();
+    let batch: Vec<Encoded> = expected("tiny-deberta-v3").lines.into_iter().map(Encoded::from).collect();
     let exact = Engine::new(&folder).unwrap().classify(&batch);
     let graph = GraphClassifier::new(&folder, DeviceKind::Cpu, FloatType::Bf16).unwrap();
     for (a, b) in exact.iter().zip(graph.classify(&batch)) {

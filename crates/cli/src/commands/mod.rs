@@ -4,6 +4,7 @@ mod bench;
 mod classify;
 mod evaluate;
 mod generate;
+mod import;
 mod model;
 mod pretrain;
 mod serve;
@@ -39,6 +40,7 @@ pub struct Cli {
 enum Command {
     Classify(classify::Args),
     Generate(generate::Args),
+    Import(import::Args),
     Train(Box<train::Args>),
     Pretrain(Box<pretrain::Args>),
     Tokenizer(tokenizer::Args),
@@ -58,6 +60,7 @@ pub fn run(cli: Cli) -> Result<Status> {
     match cli.command {
         Command::Classify(args) => classify::run(args),
         Command::Generate(args) => generate::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Train(args) => train::run(&args),
         Command::Pretrain(args) => pretrain::run(&args),
         Command::Tokenizer(args) => tokenizer::run(&args),

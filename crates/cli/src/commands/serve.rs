@@ -30,6 +30,9 @@ pub struct Args {
     /// Model folder, or NAME=DIR; repeatable, the first is the default [default: the model inside this program]
     #[arg(long = "model", value_name = "[NAME=]DIR")]
     models: Vec<String>,
+    /// Let n-grams settle lines that are certainly benign before the encoder
+    #[arg(long)]
+    gate: bool,
     /// Address to listen on
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
@@ -107,7 +110,7 @@ pub fn run(args: &Args) -> Result<Status> {
             args.listen
         );
     }
-    let models = Models::load(loaders(&args.models)?, usize::from(args.cache) << 20).map_err(anyhow::Error::msg)?;
+    let models = Models::load(loaders(&args.models, args.gate)?, usize::from(args.cache) << 20).map_err(anyhow::Error::msg)?;
     let feedback = args.feedback.as_deref().map(Feedback::open).transpose().map_err(anyhow::Error::msg).context("--feedback")?;
     let limits = Limits {
         body_bytes: usize::from(args.max_body) << 20,
@@ -181,10 +184,10 @@ fn stop(server: &Server) {
 }
 
 /// What loads each model: those named, or the one inside this program.
-fn loaders(named: &[String]) -> Result<Vec<(String, Loader)>> {
+fn loaders(named: &[String], gate: bool) -> Result<Vec<(String, Loader)>> {
     let loader = |model: Option<PathBuf>| -> Loader {
         Box::new(move || {
-            ModelArgs { model: model.clone(), device: Device::Auto, dtype: None }.classifier(false).map_err(|error| format!("{error:#}"))
+            ModelArgs { model: model.clone(), device: Device::Auto, dtype: None, gate }.classifier(false).map_err(|error| format!("{error:#}"))
         })
     };
     if named.is_empty() {

@@ -74,6 +74,9 @@ pub struct Args {
     /// Spread this share of each target over all labels
     #[arg(long, value_name = "SHARE", default_value_t = TrainSettings::default().label_smoothing)]
     label_smoothing: f32,
+    /// Leave out this share of a line's tokens each time it is learnt from, so that no single word decides
+    #[arg(long, value_name = "SHARE", default_value_t = TrainSettings::default().token_dropout)]
+    token_dropout: f32,
     /// Stop after so many epochs without a better validation result; 0 never stops early
     #[arg(long, value_name = "N", default_value_t = TrainSettings::default().patience)]
     patience: usize,
@@ -157,6 +160,7 @@ fn settings(args: &Args) -> Result<TrainSettings> {
         device: args.device.kind(),
         max_length: args.max_length,
         label_smoothing: args.label_smoothing,
+        token_dropout: args.token_dropout,
         patience: args.patience,
         seed: args.data.seed,
         threads: args.session.threads,

@@ -1,5 +1,7 @@
-use super::features::{BUCKETS, features};
 use crate::random::Random;
+
+/// A text as buckets and values, the buckets below [`BaselineOptions::buckets`].
+pub type SparseText = Vec<(u32, f32)>;
 
 /// How the baseline is trained.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -10,19 +12,23 @@ pub struct BaselineOptions {
     pub learning_rate: f32,
     /// Seed of the rows' order.
     pub seed: u64,
+    /// Buckets that texts are hashed into.
+    pub buckets: usize,
 }
 
 impl Default for BaselineOptions {
     fn default() -> Self {
-        Self { epochs: 10, learning_rate: 0.3, seed: 1 }
+        Self { epochs: 10, learning_rate: 0.3, seed: 1, buckets: 1 << 18 }
     }
 }
 
 /// Multi-class logistic regression over hashed n-grams (Joachims 1998 for the idea, Weinberger et al. 2009 for hashing), trained a row at a
-/// time with AdaGrad (Duchi et al. 2011). One step size is kept a bucket, not a weight, so memory is 4 bytes × 2^18 × (labels + 1).
+/// time with AdaGrad (Duchi et al. 2011). One step size is kept a bucket, not a weight, so memory is 4 bytes × buckets × (labels + 1).
 #[derive(Debug, Clone)]
 pub struct Baseline {
     labels: usize,
+    /// The bucket of the bias, behind the last.
+    bias: u32,
     /// `labels` weights a bucket, the bias behind the last.
     weights: Vec<f32>,
 }
@@ -31,12 +37,13 @@ impl Baseline {
     /// Trains on texts and the indices of their labels. The same rows and options give the same weights.
     ///
     /// # Panics
-    /// Where a label is `labels` or more, or the two have different lengths.
-    pub fn train(texts: &[&str], truth: &[usize], labels: usize, options: BaselineOptions) -> Self {
+    /// Where a label is `labels` or more or a bucket too large, or texts and labels have different lengths.
+    pub fn train(texts: Vec<SparseText>, truth: &[usize], labels: usize, options: BaselineOptions) -> Self {
         assert_eq!(texts.len(), truth.len(), "each text has a label");
-        let mut model = Self { labels, weights: vec![0.0; (BUCKETS + 1) * labels] };
-        let rows: Vec<Vec<(u32, f32)>> = texts.iter().map(|text| with_bias(text)).collect();
-        let mut squares = vec![1e-6f32; BUCKETS + 1];
+        let bias = options.buckets as u32;
+        let mut model = Self { labels, bias, weights: vec![0.0; (options.buckets + 1) * labels] };
+        let rows: Vec<SparseText> = texts.into_iter().map(|text| with_bias(text, bias)).collect();
+        let mut squares = vec![1e-6f32; options.buckets + 1];
         let mut order: Vec<usize> = (0..rows.len()).collect();
         let mut probabilities = vec![0.0; labels];
         for epoch in 0..options.epochs {
@@ -58,9 +65,9 @@ impl Baseline {
     }
 
     /// The probability of each label; they sum to one.
-    pub fn predict(&self, text: &str) -> Vec<f32> {
+    pub fn predict(&self, text: SparseText) -> Vec<f32> {
         let mut probabilities = vec![0.0; self.labels];
-        self.answer(&with_bias(text), &mut probabilities);
+        self.answer(&with_bias(text, self.bias), &mut probabilities);
         probabilities
     }
 
@@ -77,38 +84,38 @@ impl Baseline {
     }
 }
 
-fn with_bias(text: &str) -> Vec<(u32, f32)> {
-    let mut found = features(text);
-    found.push((BUCKETS as u32, 1.0));
-    found
+fn with_bias(mut text: SparseText, bias: u32) -> SparseText {
+    text.push((bias, 1.0));
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn rows(count: usize, seed: u64) -> (Vec<String>, Vec<usize>) {
+    /// Four labels, each with a bucket of its own among others that say nothing.
+    fn rows(count: usize, seed: u64) -> (Vec<SparseText>, Vec<usize>) {
         let mut random = Random::new(seed, 0);
-        let verbs = ["list", "save", "open", "send"];
-        let text = |label: usize, random: &mut Random| format!("tool{} {} item{}", random.below(50), verbs[label], random.below(500));
+        let text =
+            |label: usize, random: &mut Random| vec![(label as u32, 0.5), (4 + random.below(50) as u32, 0.6), (60 + random.below(200) as u32, 0.6)];
         (0..count).map(|row| (text(row % 4, &mut random), row % 4)).unzip()
     }
 
     #[test]
-    fn learns_what_words_tell_and_repeats_itself() {
+    fn learns_what_buckets_tell_and_repeats_itself() {
+        let options = BaselineOptions { buckets: 1 << 9, ..BaselineOptions::default() };
         let (texts, truth) = rows(400, 1);
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let model = Baseline::train(&texts, &truth, 4, BaselineOptions::default());
+        let model = Baseline::train(texts.clone(), &truth, 4, options);
         let (held_out, expected) = rows(200, 2);
-        for (text, expected) in held_out.iter().zip(expected) {
+        for (text, expected) in held_out.into_iter().zip(expected) {
             let found = model.predict(text);
-            assert!((found.iter().sum::<f32>() - 1.0).abs() < 1e-5 && found[expected] > 0.5, "{text}: {found:?}");
+            assert!((found.iter().sum::<f32>() - 1.0).abs() < 1e-5 && found[expected] > 0.5, "{expected}: {found:?}");
         }
-        assert_eq!(model.predict("x"), Baseline::train(&texts, &truth, 4, BaselineOptions::default()).predict("x"));
+        assert_eq!(model.predict(vec![(7, 1.0)]), Baseline::train(texts, &truth, 4, options).predict(vec![(7, 1.0)]));
     }
 
     #[test]
     fn without_rows_all_labels_are_equal() {
-        assert_eq!(Baseline::train(&[], &[], 4, BaselineOptions::default()).predict("net"), [0.25; 4]);
+        assert_eq!(Baseline::train(Vec::new(), &[], 4, BaselineOptions::default()).predict(vec![(3, 1.0)]), [0.25; 4]);
     }
 }

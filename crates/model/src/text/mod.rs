@@ -124,6 +124,20 @@ fn payload(text: &str, (start, end): (usize, usize), read: impl Fn(&[u8]) -> Opt
     (readable * 10 >= decoded.chars().count() * 9).then_some(((start + first, start + first + length), decoded))
 }
 
+/// Words that sentences have and commands hardly.
+const FUNCTION_WORDS: [&str; 16] = ["the", "a", "an", "to", "of", "and", "has", "have", "was", "were", "can", "with", "via", "that", "is", "used"];
+
+/// Whether a text reads as English sentences rather than as a command: it begins with words, not options; of at least four words seven in ten
+/// are plain, and one in twelve is such as sentences have.
+pub fn is_prose(text: &str) -> bool {
+    let words: Vec<&str> = text.split_whitespace().take(200).collect();
+    let bare = |word: &&str| word.trim_matches(['.', ',', ';', ':', '(', ')', '"', '\'', '“', '”', '’', '«', '»']).to_lowercase();
+    let plain = |word: &&&str| bare(word).chars().all(|letter| letter.is_alphabetic() || letter == '-' || letter == '\'' || letter == '’');
+    let starts_plain = words.iter().take(3).all(|word| !word.starts_with(['/', '-'])) && words.first().is_some_and(|word| plain(&word));
+    let functions = words.iter().filter(|word| FUNCTION_WORDS.contains(&bare(word).as_str())).count();
+    words.len() >= 4 && starts_plain && words.iter().filter(plain).count() * 10 >= words.len() * 7 && functions * 12 >= words.len()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -131,6 +145,27 @@ mod tests {
     fn encode(command: &str) -> String {
         let bytes: Vec<u8> = command.encode_utf16().flat_map(u16::to_le_bytes).collect();
         BASE64.encode(bytes)
+    }
+
+    #[test]
+    fn sentences_are_told_from_commands() {
+        for text in [
+            "The actor used net user to list local accounts.",
+            "«Malware» has been downloaded via a spearphishing attachment; it can collect screenshots.",
+        ] {
+            assert!(is_prose(text), "{text}");
+        }
+        let commands = [
+            "net user /domain",
+            "",
+            "whoami",
+            "cmd /c copy a to b and c",
+            "powershell -c \"Get-Process | where { $_.Name -eq 'a' }\"",
+            "find . -name a -type f",
+        ];
+        for text in commands {
+            assert!(!is_prose(text), "{text}");
+        }
     }
 
     #[test]

@@ -112,7 +112,7 @@ impl TextTokenizer {
             ids.extend_from_slice(&tokens[tail..]);
         }
         ids.extend_from_slice(&self.suffix);
-        Ok(Encoded { ids, truncated: cut || tokens.len() > room })
+        Ok(Encoded { ids, truncated: cut || tokens.len() > room, ..Encoded::default() })
     }
 }
 

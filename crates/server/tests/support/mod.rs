@@ -1,7 +1,7 @@
 //! A server with a made-up model, and a client that says exactly what it is told to.
 #![allow(clippy::unwrap_used, dead_code)]
 
-use attackline_model::{Classifier, Encoded, Labels, ModelError, Prediction, TokenBatch};
+use attackline_model::{Classifier, Encoded, Labels, ModelError, Prediction};
 use attackline_server::{Feedback, Limits, Loader, Models, Server, Settings, Tls, Tokens, Traces};
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -23,17 +23,17 @@ impl Classifier for Fake {
     fn encode(&self, text: &str) -> Result<Encoded, ModelError> {
         match text {
             "x" => Err(ModelError::Tokenizer("x is no text".into())),
-            "panic" => Ok(Encoded { ids: vec![u32::MAX], truncated: false }),
-            "slow" => Ok(Encoded { ids: vec![u32::MAX - 300], truncated: false }),
-            text if text.starts_with("slowish") => Ok(Encoded { ids: vec![u32::MAX - 20], truncated: false }),
+            "panic" => Ok(vec![u32::MAX].into()),
+            "slow" => Ok(vec![u32::MAX - 300].into()),
+            text if text.starts_with("slowish") => Ok(vec![u32::MAX - 20].into()),
             text => {
                 let number = text.split(|letter: char| !letter.is_ascii_digit()).find_map(|digits| digits.parse().ok());
-                Ok(Encoded { ids: vec![number.unwrap_or(0u32).min(1000)], truncated: false })
+                Ok(vec![number.unwrap_or(0u32).min(1000)].into())
             }
         }
     }
 
-    fn classify(&self, batch: &TokenBatch) -> Vec<Prediction> {
+    fn classify(&self, lines: &[Encoded]) -> Vec<Prediction> {
         self.1.fetch_add(1, Ordering::Relaxed);
         let of = |id: u32| {
             assert_ne!(id, u32::MAX, "a defect that the test asks for");
@@ -43,7 +43,7 @@ impl Classifier for Fake {
             let attack = id.min(1000) as f32 / 1000.0;
             Prediction { scores: vec![1.0 - attack, attack * 0.75, attack * 0.25] }
         };
-        batch.offsets().windows(2).map(|pair| of(batch.ids()[pair[0]])).collect()
+        lines.iter().map(|line| of(line.ids[0])).collect()
     }
 
     fn threshold(&self) -> f32 {

@@ -43,6 +43,9 @@ pub struct Args {
     /// Model folder; repeatable: the models are compared on the same rows [default: the model inside this program]
     #[arg(long = "model", value_name = "DIR")]
     models: Vec<PathBuf>,
+    /// Let n-grams settle lines that are certainly benign before the encoder
+    #[arg(long)]
+    gate: bool,
     /// Where to compute
     #[arg(long, value_name = "DEVICE", default_value = "auto")]
     device: Device,
@@ -146,7 +149,7 @@ fn subjects(args: &Args) -> Result<Vec<Subject>> {
     let paths: Vec<Option<PathBuf>> = if args.models.is_empty() { vec![None] } else { args.models.iter().cloned().map(Some).collect() };
     let mut subjects = Vec::new();
     for path in paths {
-        let model = ModelArgs { model: path, device: args.device, dtype: args.dtype };
+        let model = ModelArgs { model: path, device: args.device, dtype: args.dtype, gate: args.gate };
         subjects.push(Subject::model(model.classifier(false)?, &args.labels, args.threshold)?);
     }
     subject::tell_apart(&mut subjects, &args.models);

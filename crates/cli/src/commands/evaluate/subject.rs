@@ -110,7 +110,7 @@ impl Subject {
     ) -> Result<Vec<f32>> {
         let mut scores = Vec::with_capacity(count * self.labels.len());
         match &self.kind {
-            Kind::Baseline(baseline) => texts.for_each(|text| scores.extend(baseline.predict(text))),
+            Kind::Baseline(baseline) => texts.for_each(|text| scores.extend(baseline.predict(super::baseline::sparse(text)))),
             Kind::Model(engine, view) => {
                 let lines = texts.map(|text| Ok::<_, Infallible>(LogLine { text: text.to_owned(), ..LogLine::default() }));
                 let _rest = pipeline::run(lines, engine.as_ref(), threads, diagnostics, &AnswerCache::new(0), &|_| (), |answers| {

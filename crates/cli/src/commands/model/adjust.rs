@@ -1,13 +1,14 @@
 //! `attackline model adjust`: a bias for each label, fitted on labelled lines of the user's own kind.
 
 use super::super::{evaluate::subject::Subject, threads};
+use super::truth::truth;
 use crate::diagnostics::{Diagnostics, say};
 use crate::exit::{Status, Unreadable};
-use crate::models::{self, Device, ModelArgs};
+use crate::models::{self, ModelArgs};
 use anyhow::{Result, bail};
 use attackline_dataset::{Row, read_labelled};
-use attackline_evaluate::{BiasRow, fit_label_biases, parent_technique};
-use attackline_model::{BENIGN, Labels, Role, WeightLayout};
+use attackline_evaluate::{BiasRow, fit_label_biases};
+use attackline_model::{Labels, ModelFolder, Role, WeightLayout};
 use std::io::IsTerminal as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -60,14 +61,7 @@ pub fn run(args: &AdjustArgs) -> Result<Status> {
     }
     let rows = rows(args, &labels)?;
     let biases = fit_label_biases(&rows, labels.len(), args.penalty);
-    let layout = WeightLayout::new(&folder.spec, labels.len());
-    let name = layout.entries().iter().find(|entry| entry.role == Role::ClassifierBias).map(|entry| entry.name.clone());
-    let Some(name) = name else { bail!("the model's head has no bias") };
-    let mut head = folder.weights.tensor(&name)?;
-    // Probabilities are those of logits over the temperature.
-    let scale = f64::from(folder.settings.temperature);
-    head.data.iter_mut().zip(&biases).for_each(|(value, bias)| *value += (bias * scale) as f32);
-    folder.weights.insert(name, head);
+    add_biases(&mut folder, &labels, &biases)?;
     folder.write(&args.output)?;
     let mut order: Vec<usize> = (0..labels.len()).collect();
     order.sort_by(|&a, &b| biases[b].abs().total_cmp(&biases[a].abs()));
@@ -78,9 +72,27 @@ pub fn run(args: &AdjustArgs) -> Result<Status> {
     Ok(Status::Done)
 }
 
+/// Adds to the logits of each label, or where an n-gram model answers too, to what both say together.
+fn add_biases(folder: &mut ModelFolder, labels: &Labels, biases: &[f64]) -> Result<()> {
+    let add = |to: &mut [f32], scale: f64| to.iter_mut().zip(biases).for_each(|(value, bias)| *value += (bias * scale) as f32);
+    if let Some(mut ngrams) = folder.ngram_weights()? {
+        add(&mut ngrams.label_bias.data, 1.0);
+        folder.set_ngram_weights(ngrams);
+        return Ok(());
+    }
+    let layout = WeightLayout::new(&folder.spec, labels.len());
+    let name = layout.entries().iter().find(|entry| entry.role == Role::ClassifierBias).map(|entry| entry.name.clone());
+    let Some(name) = name else { bail!("the model's head has no bias") };
+    let mut head = folder.weights.tensor(&name)?;
+    // Probabilities are those of logits over the temperature.
+    add(&mut head.data, f64::from(folder.settings.temperature));
+    folder.weights.insert(name, head);
+    Ok(())
+}
+
 /// The rows that have a label which the model answers with, its own or its parent's.
 fn rows(args: &AdjustArgs, labels: &Labels) -> Result<Vec<BiasRow>> {
-    let model = ModelArgs { model: Some(args.model.clone()), device: Device::Cpu, dtype: None };
+    let model = ModelArgs::on_the_processor(args.model.clone());
     let subject = Subject::model(model.classifier(false)?, &[], None)?;
     let diagnostics = Diagnostics::new(std::io::stderr().is_terminal(), false);
     let mut rows = Vec::new();
@@ -104,13 +116,4 @@ fn rows(args: &AdjustArgs, labels: &Labels) -> Result<Vec<BiasRow>> {
         bail!("none of the lines has a label that the model answers with");
     }
     Ok(rows)
-}
-
-fn truth(row: &Row, labels: &Labels) -> Vec<usize> {
-    let named = if row.labels.is_empty() { std::slice::from_ref(&row.label) } else { &row.labels };
-    let place = |label: &String| labels.index(label).or_else(|| labels.index(parent_technique(label)).filter(|_| label != BENIGN));
-    let mut truth: Vec<usize> = named.iter().filter_map(place).collect();
-    truth.sort_unstable();
-    truth.dedup();
-    truth
 }

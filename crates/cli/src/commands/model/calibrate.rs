@@ -4,7 +4,7 @@ use super::super::{evaluate::subject::Subject, threads};
 use crate::diagnostics::Diagnostics;
 use crate::exit::{Status, Unreadable};
 use crate::lines;
-use crate::models::{self, Device, ModelArgs};
+use crate::models::{self, ModelArgs};
 use crate::output::{Output, OutputError, Target};
 use anyhow::{Context, Result, bail};
 use attackline_dataset::read_labelled;
@@ -42,7 +42,7 @@ fn share(text: &str) -> Result<f64, String> {
 
 /// Runs the command.
 pub fn run(args: &CalibrateArgs) -> Result<Status> {
-    let model = ModelArgs { model: Some(args.model.clone()), device: Device::Cpu, dtype: None };
+    let model = ModelArgs::on_the_processor(args.model.clone());
     let subject = Subject::model(model.classifier(false)?, &[], None)?;
     let benign = lines::read(&args.benign, usize::MAX)?;
     let mut attacks = Vec::new();

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use attackline_catalog::{ATTRIBUTION, technique};
-use attackline_model::{EncoderSpec, ModelFolder, Pooling, WeightLayout};
+use attackline_model::{AttackShares, EncoderSpec, ModelFolder, Pooling, WeightLayout};
 use std::fmt::Write as _;
 
 /// How many names are listed.
@@ -33,6 +33,21 @@ pub(super) fn describe(folder: &ModelFolder) -> Result<String> {
         }
         let (share, lines) = (100.0 * found.same_label, found.lines);
         writeln!(text, "int8 to f32   the same label on {share:.2} % of {lines} lines, mean change of a probability {:.5}", found.mean_drift)?;
+    }
+    if let Some(found) = &settings.ngrams {
+        let AttackShares { encoder, head, gate, .. } = found.attack;
+        writeln!(text, "n-grams       beside the encoder: its attacks count {encoder:.2}, the n-gram head's {head:.2}, the gate's {gate:.2}")?;
+        match &found.gate {
+            None => writeln!(text, "gate          none")?,
+            Some(gate) => writeln!(
+                text,
+                "gate          settles {:.1} % of {} benign lines and loses {:.2} % of {} attacks found (--gate)",
+                100.0 * gate.settled,
+                gate.benign,
+                100.0 * gate.lost,
+                gate.attacks
+            )?,
+        }
     }
     writeln!(text, "longest line  {} tokens of {}", settings.max_length, spec.longest)?;
     let Some(labels) = &folder.labels else {

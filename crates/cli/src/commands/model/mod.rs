@@ -4,7 +4,9 @@ mod adjust;
 mod calibrate;
 mod describe;
 mod merge;
+mod ngrams;
 mod quantize;
+mod truth;
 mod verify;
 
 use crate::exit::Status;
@@ -50,6 +52,8 @@ enum Action {
     Calibrate(calibrate::CalibrateArgs),
     /// Fit a bias for each label on labelled lines that were not trained on
     Adjust(adjust::AdjustArgs),
+    /// Train an n-gram model that answers beside the encoder, and a gate that settles lines which are certainly benign
+    Ngrams(ngrams::NgramsArgs),
     /// Write a folder whose layers compute in int8: several times faster, a quarter as large, nearly the same answers
     Quantize(quantize::QuantizeArgs),
     /// Check that a model folder is whole: files, every weight, tokenizer, labels, a first answer
@@ -102,6 +106,7 @@ pub fn run(args: &Args) -> Result<Status> {
         }
         Action::Calibrate(args) => return calibrate::run(args),
         Action::Adjust(args) => return adjust::run(args),
+        Action::Ngrams(args) => return ngrams::run(args),
         Action::Quantize(args) => return quantize::run(args),
         Action::Verify { model } => (Target::Stdout, verify::verify(&models::folder(model.as_deref())?)?.into_bytes()),
     };

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use attackline_catalog::technique;
 use attackline_engine::Engine;
-use attackline_model::{BENIGN, Classifier, ModelFolder, TokenBatch, WeightLayout};
+use attackline_model::{BENIGN, Classifier, ModelFolder, WeightLayout};
 use std::fmt::Write as _;
 
 /// Lines that every model must be able to answer: ordinary, empty, hostile, long.
@@ -45,8 +45,7 @@ pub(super) fn verify(folder: &ModelFolder) -> Result<String> {
 
     let engine = Engine::new(folder)?;
     let lines = trial_lines().iter().map(|line| engine.encode(line)).collect::<Result<Vec<_>, _>>().context("a trial line")?;
-    let batch: TokenBatch = lines.iter().map(|line| &line.ids[..]).collect();
-    let sound = engine.classify(&batch).iter().all(|answer| (answer.scores.iter().sum::<f32>() - 1.0).abs() < 1e-3);
+    let sound = engine.classify(&lines).iter().all(|answer| (answer.scores.iter().sum::<f32>() - 1.0).abs() < 1e-3);
     ensure!(sound, "the model's answers are no probabilities: its weights are not those of its configuration");
     writeln!(text, "answers     ok: {} trial lines got probabilities", lines.len())?;
     Ok(text)

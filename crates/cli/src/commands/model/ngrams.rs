@@ -1,0 +1,271 @@
+//! `attackline model ngrams`: an n-gram model beside the encoder, and the gate before it.
+
+use super::super::{evaluate::subject::Subject, threads};
+use super::truth::truth;
+use crate::diagnostics::{Diagnostics, say};
+use crate::exit::{Status, Unreadable};
+use crate::models;
+use anyhow::{Result, bail};
+use attackline_dataset::{Row, read_labelled};
+use attackline_engine::{Engine, Parts, WithNgrams};
+use attackline_evaluate::{PoolRow, fit_pool};
+use attackline_model::{AttackShares, GateSettings, Labels, ModelFolder, NgramSettings, TechniqueShares, is_prose, ngrams, prepare};
+use attackline_train::{NgramOptions, NgramRow, train_ngrams};
+use std::io::IsTerminal as _;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+const AFTER_HELP: &str = "\
+Example:
+  attackline model ngrams my-model/ --data data/ --data real.ndjson --data-weights 1,3 --validation held-out.ndjson -o better/
+
+An encoder and n-grams err on different lines: together they find more attacks at the same false-positive rate. The validation lines, which
+neither may have been trained on, say how much each counts and where the gate stands. Afterwards set the threshold anew (attackline model
+calibrate).";
+
+/// The arguments.
+#[derive(Debug, clap::Args)]
+#[command(after_help = AFTER_HELP)]
+pub struct NgramsArgs {
+    /// Model folder, which stays as it is
+    model: PathBuf,
+    /// Data folder (its train.csv), CSV, NDJSON or Parquet to learn from; repeatable
+    #[arg(long, value_name = "PATH", required = true)]
+    data: Vec<PathBuf>,
+    /// What a row of each --data counts, divided by commas, in their order [default: 1]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    data_weights: Vec<f32>,
+    /// Labelled lines that were not trained on; repeatable
+    #[arg(long, value_name = "FILE", required = true)]
+    validation: Vec<PathBuf>,
+    /// What a row of each --validation counts, divided by commas, in their order [default: 1]
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    validation_weights: Vec<f32>,
+    /// The share of the attacks found that the gate may settle as benign
+    #[arg(long, value_name = "SHARE", default_value_t = 0.001)]
+    gate_loss: f64,
+    /// Buckets that n-grams are hashed into: a power of two
+    #[arg(long, value_name = "N", default_value_t = NgramOptions::default().buckets)]
+    buckets: usize,
+    /// Numbers that the table holds of a bucket
+    #[arg(long, value_name = "N", default_value_t = NgramOptions::default().width)]
+    width: usize,
+    /// Passes over the data
+    #[arg(long, value_name = "N", default_value_t = NgramOptions::default().epochs)]
+    epochs: usize,
+    /// Step size of the table and of the head
+    #[arg(long, value_name = "RATE", default_value_t = NgramOptions::default().learning_rate)]
+    learning_rate: f32,
+    /// Seed of the table and of the rows' order
+    #[arg(long, value_name = "N", default_value_t = NgramOptions::default().seed)]
+    seed: u64,
+    /// Folder to write
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+    /// Threads to classify the validation lines with [default: one a processor]
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZeroUsize>,
+}
+
+/// A validation row: what is right, what it counts, its n-grams.
+struct Checked {
+    row: Row,
+    truth: Vec<usize>,
+    weight: f32,
+    ngrams: Vec<(u32, f32)>,
+}
+
+/// Runs the command.
+pub fn run(args: &NgramsArgs) -> Result<Status> {
+    check(args)?;
+    let mut folder = models::folder(Some(&args.model))?;
+    folder.change_settings(|settings| settings.ngrams = None);
+    let Some(labels) = folder.labels.clone() else { bail!("this is a base model without labels; fine-tune it first (attackline train)") };
+    let Some(benign) = labels.benign().filter(|_| !labels.several()) else {
+        bail!("an n-gram model answers beside models that give each line one label, Benign among them");
+    };
+    let options = NgramOptions {
+        buckets: args.buckets,
+        width: args.width,
+        epochs: args.epochs,
+        learning_rate: args.learning_rate,
+        seed: args.seed,
+        ..NgramOptions::default()
+    };
+    let rows = training_rows(args, &labels)?;
+    say(format_args!("{} rows to learn from", rows.len()));
+    let weights = train_ngrams(&rows, labels.len(), benign, options, |pass, loss| say(format_args!("pass {pass}: loss {loss:.4}")));
+    drop(rows);
+    let checked = validation_rows(args, &labels)?;
+    let encoder = encoder_scores(args, &folder, &checked)?;
+    folder.set_ngram_weights(weights);
+    folder.change_settings(|settings| settings.ngrams = Some(NgramSettings::default()));
+    let heard = fit(args, &folder, &checked, &encoder)?;
+    folder.change_settings(|settings| settings.ngrams = Some(heard));
+    folder.write(&args.output)?;
+    say(format_args!("written to {}", args.output.display()));
+    Ok(Status::Done)
+}
+
+fn check(args: &NgramsArgs) -> Result<()> {
+    if args.output.exists() {
+        bail!("{} exists already and is not overwritten; name another folder", args.output.display());
+    }
+    let sound = args.buckets.is_power_of_two()
+        && (1 << 8..=1 << 24).contains(&args.buckets)
+        && (1..=1024).contains(&args.width)
+        && args.epochs > 0
+        && (0.0..1.0).contains(&args.learning_rate)
+        && (0.0..1.0).contains(&args.gate_loss);
+    if !sound {
+        bail!(
+            "--buckets is a power of two from 256 to 16777216, --width from 1 to 1024, --epochs at least 1, --learning-rate and --gate-loss from 0 to below 1"
+        );
+    }
+    for (name, weights, files) in [("data", &args.data_weights, args.data.len()), ("validation", &args.validation_weights, args.validation.len())] {
+        if !weights.is_empty() && weights.len() != files {
+            bail!("--{name}-weights has {} numbers for {files} --{name}", weights.len());
+        }
+        if weights.iter().any(|weight| !weight.is_finite() || *weight <= 0.0) {
+            bail!("--{name}-weights wants numbers above 0");
+        }
+    }
+    Ok(())
+}
+
+fn read(path: &Path) -> Result<Vec<Row>> {
+    let file = if path.is_dir() { path.join("train.csv") } else { path.to_owned() };
+    Ok(read_labelled(&file).map_err(|error| Unreadable(error.to_string()))?)
+}
+
+fn grams(text: &str, buckets: usize) -> Vec<(u32, f32)> {
+    ngrams(&prepare(text).0, buckets)
+}
+
+fn training_rows(args: &NgramsArgs, labels: &Labels) -> Result<Vec<NgramRow>> {
+    let mut rows = Vec::new();
+    for (place, path) in args.data.iter().enumerate() {
+        let weight = args.data_weights.get(place).copied().unwrap_or(1.0);
+        let row = |mut row: Row| {
+            row.labels.clear();
+            let label = *truth(&row, labels).first()?;
+            Some(NgramRow { ngrams: grams(&row.text, args.buckets), label, weight })
+        };
+        rows.extend(read(path)?.into_iter().filter_map(row));
+    }
+    if rows.is_empty() {
+        bail!("none of the rows has a label that the model answers with")
+    }
+    Ok(rows)
+}
+
+fn validation_rows(args: &NgramsArgs, labels: &Labels) -> Result<Vec<Checked>> {
+    let mut rows = Vec::new();
+    for (place, path) in args.validation.iter().enumerate() {
+        let weight = args.validation_weights.get(place).copied().unwrap_or(1.0);
+        let checked = |row: Row| Checked { truth: truth(&row, labels), weight, ngrams: grams(&row.text, args.buckets), row };
+        rows.extend(read(path)?.into_iter().map(checked).filter(|checked| !checked.truth.is_empty()));
+    }
+    if rows.is_empty() {
+        bail!("none of the validation rows has a label that the model answers with")
+    }
+    Ok(rows)
+}
+
+/// The encoder's probabilities, row after row.
+fn encoder_scores(args: &NgramsArgs, folder: &ModelFolder, rows: &[Checked]) -> Result<Vec<f32>> {
+    let subject = Subject::model(Box::new(Engine::new(folder)?), &[], None)?;
+    let diagnostics = Diagnostics::new(std::io::stderr().is_terminal(), false);
+    let scores = subject.scores(rows.iter().map(|checked| checked.row.text.as_str()), rows.len(), threads(args.threads), &diagnostics)?;
+    diagnostics.finish();
+    Ok(scores)
+}
+
+/// A validation row as its parts see it.
+struct Seen<'a> {
+    checked: &'a Checked,
+    prose: bool,
+    encoder: Parts,
+    head: Parts,
+    gate: f32,
+}
+
+impl Seen<'_> {
+    fn is_attack(&self, benign: usize) -> bool {
+        !self.checked.truth.contains(&benign)
+    }
+
+    /// For the fit of an attack at all: the labels are Benign and not Benign.
+    fn attack_row(&self, benign: usize) -> PoolRow {
+        let logits = [self.encoder.attack, self.head.attack, self.gate, 1.0];
+        let sources = logits.into_iter().map(|logit| vec![0.0, logit]).chain([vec![1.0, 0.0]]).collect();
+        PoolRow { sources, truth: vec![usize::from(self.is_attack(benign))], weight: self.checked.weight.into() }
+    }
+
+    /// For the fit of one technique rather than another.
+    fn technique_row(&self, benign: usize) -> PoolRow {
+        let sources = vec![self.encoder.techniques.clone(), self.head.techniques.clone()];
+        // Benign is not among the techniques.
+        let truth = self.checked.truth.iter().map(|&label| label - usize::from(label > benign)).collect();
+        PoolRow { sources, truth, weight: self.checked.weight.into() }
+    }
+}
+
+/// How much each part counts, and where the gate stands.
+fn fit(args: &NgramsArgs, folder: &ModelFolder, rows: &[Checked], encoder: &[f32]) -> Result<NgramSettings> {
+    let Ok(model) = WithNgrams::new(Engine::new(folder)?, folder)? else { bail!("the n-gram model was lost") };
+    let labels = folder.labels.as_ref().map_or(0, Labels::len);
+    let benign = folder.labels.as_ref().and_then(Labels::benign).unwrap_or_default();
+    let seen = |(checked, scores): (&'_ Checked, &[f32])| {
+        let log: Vec<f32> = scores.iter().map(|score| score.max(f32::MIN_POSITIVE).ln()).collect();
+        let (encoder, head) = (Parts::of(&log, Some(benign)), Parts::of(&model.head_logits(&checked.ngrams), Some(benign)));
+        (encoder, head, model.gate_logit(&checked.ngrams))
+    };
+    let seen: Vec<Seen> = rows
+        .iter()
+        .zip(encoder.chunks_exact(labels))
+        .map(|(checked, scores)| {
+            let (encoder, head, gate) = seen((checked, scores));
+            Seen { checked, prose: is_prose(&prepare(&checked.row.text).0), encoder, head, gate }
+        })
+        .collect();
+    let shares = fit_pool(&seen.iter().map(|row| row.attack_row(benign)).collect::<Vec<_>>(), 5);
+    let attack = AttackShares { encoder: shares[0] as f32, head: shares[1] as f32, gate: shares[2] as f32, bias: (shares[3] - shares[4]) as f32 };
+    say(format_args!(
+        "an attack or not: encoder {:.3}, n-gram head {:.3}, gate {:.3}, bias {:.3}",
+        attack.encoder, attack.head, attack.gate, attack.bias
+    ));
+    let technique = |prose: bool| {
+        let of_kind: Vec<PoolRow> =
+            seen.iter().filter(|row| row.is_attack(benign) && row.prose == prose).map(|row| row.technique_row(benign)).collect();
+        let shares = fit_pool(&of_kind, 2);
+        let kind = if prose { "sentences" } else { "commands" };
+        say(format_args!("which technique, {} {kind}: encoder {:.3}, n-gram head {:.3}", of_kind.len(), shares[0], shares[1]));
+        TechniqueShares { encoder: shares[0] as f32, head: shares[1] as f32 }
+    };
+    let (technique, prose) = (technique(false), technique(true));
+    let pooled = |row: &Seen| attack.encoder * row.encoder.attack + attack.head * row.head.attack + attack.gate * row.gate + attack.bias;
+    let is_found = |row: &&Seen| row.is_attack(benign) && pooled(row) > 0.0;
+    let mut found: Vec<f32> = seen.iter().filter(is_found).map(|row| row.gate).collect();
+    let harmless: Vec<f32> = seen.iter().filter(|row| !row.is_attack(benign)).map(|row| row.gate).collect();
+    found.sort_by(f32::total_cmp);
+    let share_below = |logits: &[f32], threshold: f32| logits.iter().filter(|logit| **logit < threshold).count() as f64 / logits.len().max(1) as f64;
+    let gate = found.get((found.len() as f64 * args.gate_loss) as usize).map(|&threshold| GateSettings {
+        threshold,
+        lost: share_below(&found, threshold),
+        attacks: found.len(),
+        settled: share_below(&harmless, threshold),
+        benign: harmless.len(),
+    });
+    if let Some(gate) = &gate {
+        say(format_args!(
+            "the gate at {:.2} settles {:.1} % of {} benign lines and loses {:.2} % of {} attacks found",
+            gate.threshold,
+            100.0 * gate.settled,
+            gate.benign,
+            100.0 * gate.lost,
+            gate.attacks
+        ));
+    }
+    Ok(NgramSettings { attack, technique, prose, gate })
+}

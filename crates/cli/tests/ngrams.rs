@@ -1,0 +1,65 @@
+//! `model ngrams` and `--gate` from outside, with a tiny model.
+#![allow(clippy::unwrap_used)]
+
+use assert_cmd::Command;
+use serde_json::Value;
+use std::path::Path;
+use std::process::Output;
+
+fn attackline(arguments: &[&str]) -> Output {
+    Command::cargo_bin("attackline").unwrap().args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// Rows of three labels that their words tell; those of `first` and the next hundreds.
+fn rows(first: usize) -> String {
+    let row = |number: usize| match number % 4 {
+        0 => format!("{{\"text\":\"netstat -ano {number}\",\"label\":\"T1049\"}}\n"),
+        1 => format!("{{\"text\":\"reg save hklm sam{number}.hiv\",\"label\":\"T1003.002\"}}\n"),
+        _ => format!("{{\"text\":\"git commit -m fix{number}\",\"label\":\"Benign\"}}\n"),
+    };
+    (first..first + 400).map(row).collect()
+}
+
+#[test]
+fn ngrams_are_heard_beside_the_encoder_and_settle_lines_before_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("train.ndjson"), rows(0)).unwrap();
+    std::fs::write(path("validation.ndjson"), rows(5_000)).unwrap();
+    let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/tests/data/tiny-bert");
+    let (tiny, model) = (tiny.to_str().unwrap(), path("both"));
+    let command = ["model", "ngrams", tiny, "--data", &path("train.ndjson"), "--validation", &path("validation.ndjson"), "--buckets", "4096"];
+    let command = [&command[..], &["-o", &model]].concat();
+    let output = attackline(&command);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("the gate at"), "{}", text(&output.stderr));
+    assert!(text(&attackline(&["model", "info", &model]).stdout).contains("gate          settles 100.0 % of 200 benign lines"));
+    assert!(attackline(&["model", "verify", &model]).status.success());
+
+    let labels = |more: &[&str]| -> Vec<(String, f64)> {
+        let lines = ["netstat -ano 77777", "reg save hklm sam88888.hiv", "git commit -m fix99999"];
+        let output = attackline(&[&["classify", "--model", &model, "--threshold", "0.5"], more, &lines].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let rows: Vec<Value> = text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        rows.iter().map(|row| (row["label"].as_str().unwrap().to_owned(), row["attack"].as_f64().unwrap())).collect()
+    };
+    let answers = labels(&[]);
+    assert_eq!(answers.iter().map(|row| row.0.as_str()).collect::<Vec<_>>(), ["T1049", "T1003.002", "Benign"], "{answers:?}");
+    let gated = labels(&["--gate"]);
+    assert_eq!(gated[..2], answers[..2], "the gate leaves attacks to the encoder");
+    assert!(gated[2].0 == "Benign" && gated[2].1 < 0.5, "{gated:?}");
+
+    let rounded = path("int8");
+    let quantize = ["model", "quantize", &model, "-o", &rounded, "--lines", "40", "--error", "1", "--drift", "1"];
+    assert!(attackline(&quantize).status.success(), "int8 is for the encoder, and the n-grams come along");
+    assert!(text(&attackline(&["model", "info", &rounded]).stdout).contains("n-grams       beside the encoder"));
+
+    let again = attackline(&command);
+    assert_eq!(again.status.code(), Some(2));
+    let none = attackline(&["classify", "--model", tiny, "--gate", "whoami"]);
+    assert!(none.status.code() == Some(2) && text(&none.stderr).contains("no n-gram model"), "{}", text(&none.stderr));
+}

@@ -1,0 +1,141 @@
+//! The n-gram model that answers beside an encoder, and before it where lines are certainly benign.
+
+use attackline_kernels::softmax;
+use attackline_model::{
+    AttackShares, Classifier, Encoded, Labels, ModelError, ModelFolder, NgramSettings, NgramWeights, Prediction, is_prose, ngrams, prepare,
+};
+
+/// A classifier that is heard together with the folder's n-gram model: the logarithms of both's probabilities are added up.
+///
+/// With [its gate](Self::gated) on, a line whose n-grams say that it is certainly benign never reaches the encoder.
+pub struct WithNgrams<C> {
+    encoder: C,
+    weights: NgramWeights,
+    settings: NgramSettings,
+    benign: Option<usize>,
+    gate: Option<f32>,
+}
+
+impl<C: Classifier> WithNgrams<C> {
+    /// Sets the n-gram model of `folder` beside `encoder`, which was made of the same folder. `Err` gives the encoder back where the folder
+    /// has none.
+    pub fn new(encoder: C, folder: &ModelFolder) -> Result<Result<Self, C>, ModelError> {
+        let (Some(weights), Some(settings)) = (folder.ngram_weights()?, folder.settings.ngrams.clone()) else { return Ok(Err(encoder)) };
+        let benign = encoder.labels().benign();
+        Ok(Ok(Self { encoder, weights, settings, benign, gate: None }))
+    }
+
+    /// Lets the gate settle lines; `None` where its threshold was never set, or there is no Benign to answer with.
+    pub fn gated(mut self) -> Option<Self> {
+        self.gate = Some(self.settings.gate.as_ref()?.threshold);
+        self.benign.map(|_| self)
+    }
+
+    /// The logit of an attack.
+    pub fn gate_logit(&self, ngrams: &[(u32, f32)]) -> f32 {
+        let (bias, weights) = self.weights.gate.data.split_last().expect("a gate has a bias");
+        bias + ngrams.iter().map(|&(bucket, value)| weights[bucket as usize] * value).sum::<f32>()
+    }
+
+    /// The n-gram head's outputs, one a label.
+    pub fn head_logits(&self, ngrams: &[(u32, f32)]) -> Vec<f32> {
+        let table = &self.weights.table;
+        let width = table.shape[1];
+        let mut sum = vec![0.0f32; width];
+        for &(bucket, value) in ngrams {
+            let bucket = bucket as usize;
+            let scale = table.scales[bucket] * value;
+            let row = &table.values[bucket * width..(bucket + 1) * width];
+            sum.iter_mut().zip(row).for_each(|(sum, &element)| *sum += scale * f32::from(element));
+        }
+        let head = self.weights.head.data.chunks_exact(width).zip(&self.weights.bias.data);
+        head.map(|(row, bias)| bias + row.iter().zip(&sum).map(|(a, b)| a * b).sum::<f32>()).collect()
+    }
+
+    /// The answer to a line, given the encoder's where it was asked; a line that the gate settled is Benign by the gate's word.
+    fn together(&self, line: &Encoded, encoder: Option<&Prediction>) -> Prediction {
+        let (head, gate) = (self.head_logits(&line.ngrams), self.gate_logit(&line.ngrams));
+        let head = Parts::of(&head, self.benign);
+        let (attack, scores) = match encoder {
+            None => (gate, head.techniques),
+            Some(prediction) => {
+                let log: Vec<f32> = prediction.scores.iter().map(|score| score.max(f32::MIN_POSITIVE).ln()).collect();
+                let encoder = Parts::of(&log, self.benign);
+                let AttackShares { encoder: a, head: b, gate: c, bias } = self.settings.attack;
+                let shares = if line.prose { self.settings.prose } else { self.settings.technique };
+                let pooled = encoder.techniques.iter().zip(&head.techniques).map(|(e, h)| shares.encoder * e + shares.head * h);
+                (a * encoder.attack + b * head.attack + c * gate + bias, pooled.collect())
+            }
+        };
+        let mut scores = Parts { attack, techniques: scores }.together(self.benign);
+        if encoder.is_some() {
+            scores.iter_mut().zip(&self.weights.label_bias.data).for_each(|(score, bias)| *score += bias);
+        }
+        softmax(&mut scores);
+        Prediction { scores }
+    }
+}
+
+/// A distribution over labels as the logit of an attack, and scores of the techniques alone.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parts {
+    /// The logarithm of what all techniques have together over what Benign has.
+    pub attack: f32,
+    /// Logarithmic scores of every label but Benign, in the order of the labels.
+    pub techniques: Vec<f32>,
+}
+
+impl Parts {
+    /// Of logarithmic scores, one a label; without a Benign an attack is certain.
+    pub fn of(scores: &[f32], benign: Option<usize>) -> Self {
+        let techniques: Vec<f32> = scores.iter().enumerate().filter(|(label, _)| Some(*label) != benign).map(|(_, score)| *score).collect();
+        let attack = benign.map_or(0.0, |benign| log_sum(&techniques) - scores[benign]);
+        Self { attack, techniques }
+    }
+
+    /// Logarithmic scores, one a label.
+    fn together(self, benign: Option<usize>) -> Vec<f32> {
+        let total = log_sum(&self.techniques);
+        let mut scores: Vec<f32> = self.techniques.into_iter().map(|score| score - total + self.attack).collect();
+        if let Some(benign) = benign {
+            scores.insert(benign, 0.0);
+        }
+        scores
+    }
+}
+
+fn log_sum(scores: &[f32]) -> f32 {
+    let most = scores.iter().copied().fold(f32::MIN, f32::max);
+    most + scores.iter().map(|score| (score - most).exp()).sum::<f32>().ln()
+}
+
+impl<C: Classifier> Classifier for WithNgrams<C> {
+    fn labels(&self) -> &Labels {
+        self.encoder.labels()
+    }
+
+    fn encode(&self, text: &str) -> Result<Encoded, ModelError> {
+        let (prepared, cut) = prepare(text);
+        let ngrams = ngrams(&prepared, self.weights.buckets());
+        if self.gate.is_some_and(|threshold| self.gate_logit(&ngrams) < threshold) {
+            return Ok(Encoded { truncated: cut, ngrams, settled: true, ..Encoded::default() });
+        }
+        Ok(Encoded { ngrams, prose: is_prose(&prepared), ..self.encoder.encode(text)? })
+    }
+
+    fn classify(&self, lines: &[Encoded]) -> Vec<Prediction> {
+        let asked: Vec<Encoded> = lines.iter().filter(|line| !line.settled).map(|line| line.ids.clone().into()).collect();
+        let answers = self.encoder.classify(&asked);
+        let mut answers = answers.iter();
+        let answer = |line: &Encoded| self.together(line, if line.settled { None } else { answers.next() });
+        lines.iter().map(answer).collect()
+    }
+
+    fn threshold(&self) -> f32 {
+        self.encoder.threshold()
+    }
+
+    fn name(&self) -> &str {
+        self.encoder.name()
+    }
+}
