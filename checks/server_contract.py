@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -105,6 +106,8 @@ def main():
     options = parser.parse_args()
     if not shutil.which(options.schemathesis):
         sys.exit("schemathesis is not there: pip install schemathesis, or --schemathesis PROGRAM")
+    # Whoever ends this ends the server too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory() as folder:
         tokens = Path(folder) / "tokens.txt"
         made = {role: new_token(options.attackline, role) for role in ("read", "classify", "admin")}

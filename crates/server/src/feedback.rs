@@ -35,7 +35,7 @@ pub struct Mark {
     /// What the model called it.
     pub label: String,
     /// Its probability.
-    pub score: f32,
+    pub score: f64,
     /// What the analyst says.
     pub verdict: Verdict,
     /// The technique that it is instead, where the label is wrong.

@@ -21,7 +21,7 @@ pub struct Asked {
     /// Benign and these labels only.
     pub labels: Option<Vec<String>>,
     /// The probability of an attack from which a line is a finding.
-    pub threshold: Option<f32>,
+    pub threshold: Option<f64>,
     /// The model.
     pub model: Option<String>,
 }
@@ -60,7 +60,7 @@ impl Asked {
         let chosen = self.labels.as_deref().unwrap_or_default();
         let view = if chosen.is_empty() { Ok(LabelView::all(labels)) } else { LabelView::only(labels, chosen) };
         let view = view.map_err(|error| ApiError::invalid("unknown_label", format!("labels: {error}")))?;
-        let threshold = self.threshold.unwrap_or_else(|| view.default_threshold(model.classifier.threshold()));
+        let threshold = self.threshold.unwrap_or_else(|| view.default_threshold(model.classifier.threshold()).into());
         if !(0.0..=1.0).contains(&threshold) {
             return Err(ApiError::invalid("threshold", "threshold: a number from 0 to 1 is wanted"));
         }
@@ -68,7 +68,7 @@ impl Asked {
         if !(1..=MOST_TOP).contains(&top) {
             return Err(ApiError::invalid("top", format!("top: a number from 1 to {MOST_TOP} is wanted")));
         }
-        Ok(LineOptions { view, threshold, top, scores: self.scores.unwrap_or(false), explain: self.explain.unwrap_or(false) })
+        Ok(LineOptions { view, threshold: threshold as f32, top, scores: self.scores.unwrap_or(false), explain: self.explain.unwrap_or(false) })
     }
 }
 

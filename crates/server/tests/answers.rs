@@ -136,6 +136,7 @@ fn every_refusal_is_json_with_its_status() {
         ("/api/v1/classify", r#"{"texts": ["a"], "top": 1e300}"#, 422),
         ("/api/v1/classify?top=1001", r#"{"texts": ["a"], "top": 1}"#, 422),
         ("/api/v1/classify", r#"{"texts": ["a"], "threshold": 7}"#, 422),
+        ("/api/v1/classify", r#"{"texts": ["a"], "threshold": 1.0000000000000002}"#, 422),
         ("/api/v1/classify", r#"{"texts": ["a"], "model": "other"}"#, 422),
         ("/api/v1/classify", r#"{"texts": ["a"], "ids": []}"#, 422),
         ("/api/v1/classify", r#"{"texts": ["a"], "labels": "T1049"}"#, 422),
