@@ -6,7 +6,7 @@
 
 use crate::diagnostics::Diagnostics;
 use anyhow::{Context, Result};
-use attackline_findings::Evidence;
+use attackline_findings::{Evidence, LabelView, evidence};
 use attackline_model::{AnswerCache, Classifier, Encoded, KeptAnswer, ModelError, Prediction};
 use attackline_telemetry::LogLine;
 use std::collections::{HashMap, HashSet};
@@ -37,6 +37,14 @@ pub struct Answer {
 
 /// What the workers do with an answer besides, such as finding its evidence.
 pub type Each<'a> = dyn Fn(&mut Answer) + Sync + 'a;
+
+/// Finds the evidence of every answer, as `view` decides it at `threshold`.
+pub fn explain(classifier: &dyn Classifier, view: &LabelView, threshold: f32) -> impl Fn(&mut Answer) + Sync {
+    move |answer| {
+        let decision = view.decide(&answer.prediction.scores, threshold);
+        answer.evidence = Some(evidence(classifier, view, &answer.line.text, &decision));
+    }
+}
 
 type Answers = Vec<Result<Answer, ModelError>>;
 

@@ -5,9 +5,9 @@ use crate::diagnostics::{Diagnostics, say};
 use crate::exit::Status;
 use crate::models::ModelArgs;
 use crate::output::{Output, OutputError, Target};
-use crate::pipeline::{self, Answer, Each};
+use crate::pipeline::{self, Each, explain};
 use anyhow::{Context, Result, bail};
-use attackline_findings::{Finding, LabelView, OutputFormat, TableOptions, WriterOptions, evidence, writer};
+use attackline_findings::{Finding, LabelView, OutputFormat, TableOptions, WriterOptions, writer};
 use attackline_model::{AnswerCache, Classifier};
 use attackline_telemetry::{Counts, Format, InputPath, Inputs, LogLine, ReadError, ReadOptions};
 use clap::ValueEnum;
@@ -199,10 +199,7 @@ pub fn run(args: Args) -> Result<Status> {
         !settings.paths.is_empty() && std::io::stderr().is_terminal() && !(settings.target.is_terminal() && settings.format != OutputFormat::Table);
     let diagnostics = Diagnostics::new(progress, args.verbose);
     let start = Instant::now();
-    let explain = |answer: &mut Answer| {
-        let decision = view.decide(&answer.prediction.scores, threshold);
-        answer.evidence = Some(evidence(engine.as_ref(), &view, &answer.line.text, &decision));
-    };
+    let explain = explain(engine.as_ref(), &view, threshold);
     let each: &Each = if args.explain { &explain } else { &|_| () };
     let (tally, counts) = write_findings(&settings, engine.as_ref(), &view, threshold, each, &diagnostics, output)?;
     diagnostics.finish();

@@ -5,7 +5,7 @@ use crate::diagnostics::Diagnostics;
 use crate::pipeline::{self, Answer};
 use anyhow::{Context, Result, bail};
 use attackline_evaluate::{Answered, Baseline};
-use attackline_findings::{Evidence, LabelView, evidence};
+use attackline_findings::{Evidence, LabelView};
 use attackline_model::{AnswerCache, Classifier};
 use attackline_telemetry::LogLine;
 use std::convert::Infallible;
@@ -87,10 +87,7 @@ impl Subject {
     ) -> Result<Option<Vec<Explained>>> {
         let Kind::Model(engine, view) = &self.kind else { return Ok(None) };
         let lines = texts.map(|text| Ok::<_, Infallible>(LogLine { text: text.to_owned(), ..LogLine::default() }));
-        let explain = |answer: &mut Answer| {
-            let decision = view.decide(&answer.prediction.scores, self.threshold);
-            answer.evidence = Some(evidence(engine.as_ref(), view, &answer.line.text, &decision));
-        };
+        let explain = pipeline::explain(engine.as_ref(), view, self.threshold);
         let mut found = Vec::new();
         let _rest = pipeline::run(lines, engine.as_ref(), threads, diagnostics, &AnswerCache::new(0), &explain, |answers| {
             let label = |answer: &Answer| view.decide(&answer.prediction.scores, self.threshold).label;

@@ -9,6 +9,7 @@ mod quantize;
 mod truth;
 mod verify;
 
+use crate::diagnostics::say;
 use crate::exit::Status;
 use crate::models;
 use crate::output::{Output, OutputError, Target};
@@ -97,7 +98,11 @@ pub fn run(args: &Args) -> Result<Status> {
             (Target::new(Some(output), *clobber), folder.to_pack()?)
         }
         Action::Export { output, model } => {
-            models::folder(model.as_deref())?.export(output)?;
+            let folder = models::folder(model.as_deref())?;
+            folder.export(output)?;
+            if folder.settings.ngrams.is_some() {
+                say(format_args!("`transformers` answers as the encoder alone: the n-gram model beside it is read by attackline only"));
+            }
             return Ok(Status::Done);
         }
         Action::Merge { base, adapter, output, labels } => {
