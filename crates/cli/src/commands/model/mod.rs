@@ -5,6 +5,7 @@ mod calibrate;
 mod describe;
 mod merge;
 mod ngrams;
+mod pool;
 mod quantize;
 mod truth;
 mod verify;

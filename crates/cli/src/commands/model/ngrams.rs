@@ -1,15 +1,15 @@
 //! `attackline model ngrams`: an n-gram model beside the encoder, and the gate before it.
 
 use super::super::{evaluate::subject::Subject, threads};
+use super::pool::{Checked, fit};
 use super::truth::truth;
 use crate::diagnostics::{Diagnostics, say};
 use crate::exit::{Status, Unreadable};
 use crate::models;
 use anyhow::{Result, bail};
 use attackline_dataset::{Row, read_labelled};
-use attackline_engine::{Engine, Parts, WithNgrams};
-use attackline_evaluate::{PoolRow, fit_pool};
-use attackline_model::{AttackShares, GateSettings, Labels, ModelFolder, NgramSettings, TechniqueShares, is_prose, ngrams, prepare};
+use attackline_engine::Engine;
+use attackline_model::{Labels, ModelFolder, NgramSettings, ngrams, prepare};
 use attackline_train::{NgramOptions, NgramRow, train_ngrams};
 use std::io::IsTerminal as _;
 use std::num::NonZeroUsize;
@@ -67,14 +67,6 @@ pub struct NgramsArgs {
     threads: Option<NonZeroUsize>,
 }
 
-/// A validation row: what is right, what it counts, its n-grams.
-struct Checked {
-    row: Row,
-    truth: Vec<usize>,
-    weight: f32,
-    ngrams: Vec<(u32, f32)>,
-}
-
 /// Runs the command.
 pub fn run(args: &NgramsArgs) -> Result<Status> {
     check(args)?;
@@ -100,7 +92,7 @@ pub fn run(args: &NgramsArgs) -> Result<Status> {
     let encoder = encoder_scores(args, &folder, &checked)?;
     folder.set_ngram_weights(weights);
     folder.change_settings(|settings| settings.ngrams = Some(NgramSettings::default()));
-    let heard = fit(args, &folder, &checked, &encoder)?;
+    let heard = fit(args.gate_loss, &folder, &checked, &encoder)?;
     folder.change_settings(|settings| settings.ngrams = Some(heard));
     folder.write(&args.output)?;
     say(format_args!("written to {}", args.output.display()));
@@ -179,93 +171,4 @@ fn encoder_scores(args: &NgramsArgs, folder: &ModelFolder, rows: &[Checked]) -> 
     let scores = subject.scores(rows.iter().map(|checked| checked.row.text.as_str()), rows.len(), threads(args.threads), &diagnostics)?;
     diagnostics.finish();
     Ok(scores)
-}
-
-/// A validation row as its parts see it.
-struct Seen<'a> {
-    checked: &'a Checked,
-    prose: bool,
-    encoder: Parts,
-    head: Parts,
-    gate: f32,
-}
-
-impl Seen<'_> {
-    fn is_attack(&self, benign: usize) -> bool {
-        !self.checked.truth.contains(&benign)
-    }
-
-    /// For the fit of an attack at all: the labels are Benign and not Benign.
-    fn attack_row(&self, benign: usize) -> PoolRow {
-        let logits = [self.encoder.attack, self.head.attack, self.gate, 1.0];
-        let sources = logits.into_iter().map(|logit| vec![0.0, logit]).chain([vec![1.0, 0.0]]).collect();
-        PoolRow { sources, truth: vec![usize::from(self.is_attack(benign))], weight: self.checked.weight.into() }
-    }
-
-    /// For the fit of one technique rather than another.
-    fn technique_row(&self, benign: usize) -> PoolRow {
-        let sources = vec![self.encoder.techniques.clone(), self.head.techniques.clone()];
-        // Benign is not among the techniques.
-        let truth = self.checked.truth.iter().map(|&label| label - usize::from(label > benign)).collect();
-        PoolRow { sources, truth, weight: self.checked.weight.into() }
-    }
-}
-
-/// How much each part counts, and where the gate stands.
-fn fit(args: &NgramsArgs, folder: &ModelFolder, rows: &[Checked], encoder: &[f32]) -> Result<NgramSettings> {
-    let Ok(model) = WithNgrams::new(Engine::new(folder)?, folder)? else { bail!("the n-gram model was lost") };
-    let labels = folder.labels.as_ref().map_or(0, Labels::len);
-    let benign = folder.labels.as_ref().and_then(Labels::benign).unwrap_or_default();
-    let seen = |(checked, scores): (&'_ Checked, &[f32])| {
-        let log: Vec<f32> = scores.iter().map(|score| score.max(f32::MIN_POSITIVE).ln()).collect();
-        let (encoder, head) = (Parts::of(&log, Some(benign)), Parts::of(&model.head_logits(&checked.ngrams), Some(benign)));
-        (encoder, head, model.gate_logit(&checked.ngrams))
-    };
-    let seen: Vec<Seen> = rows
-        .iter()
-        .zip(encoder.chunks_exact(labels))
-        .map(|(checked, scores)| {
-            let (encoder, head, gate) = seen((checked, scores));
-            Seen { checked, prose: is_prose(&prepare(&checked.row.text).0), encoder, head, gate }
-        })
-        .collect();
-    let shares = fit_pool(&seen.iter().map(|row| row.attack_row(benign)).collect::<Vec<_>>(), 5);
-    let attack = AttackShares { encoder: shares[0] as f32, head: shares[1] as f32, gate: shares[2] as f32, bias: (shares[3] - shares[4]) as f32 };
-    say(format_args!(
-        "an attack or not: encoder {:.3}, n-gram head {:.3}, gate {:.3}, bias {:.3}",
-        attack.encoder, attack.head, attack.gate, attack.bias
-    ));
-    let technique = |prose: bool| {
-        let of_kind: Vec<PoolRow> =
-            seen.iter().filter(|row| row.is_attack(benign) && row.prose == prose).map(|row| row.technique_row(benign)).collect();
-        let shares = fit_pool(&of_kind, 2);
-        let kind = if prose { "sentences" } else { "commands" };
-        say(format_args!("which technique, {} {kind}: encoder {:.3}, n-gram head {:.3}", of_kind.len(), shares[0], shares[1]));
-        TechniqueShares { encoder: shares[0] as f32, head: shares[1] as f32 }
-    };
-    let (technique, prose) = (technique(false), technique(true));
-    let pooled = |row: &Seen| attack.encoder * row.encoder.attack + attack.head * row.head.attack + attack.gate * row.gate + attack.bias;
-    let is_found = |row: &&Seen| row.is_attack(benign) && pooled(row) > 0.0;
-    let mut found: Vec<f32> = seen.iter().filter(is_found).map(|row| row.gate).collect();
-    let harmless: Vec<f32> = seen.iter().filter(|row| !row.is_attack(benign)).map(|row| row.gate).collect();
-    found.sort_by(f32::total_cmp);
-    let share_below = |logits: &[f32], threshold: f32| logits.iter().filter(|logit| **logit < threshold).count() as f64 / logits.len().max(1) as f64;
-    let gate = found.get((found.len() as f64 * args.gate_loss) as usize).map(|&threshold| GateSettings {
-        threshold,
-        lost: share_below(&found, threshold),
-        attacks: found.len(),
-        settled: share_below(&harmless, threshold),
-        benign: harmless.len(),
-    });
-    if let Some(gate) = &gate {
-        say(format_args!(
-            "the gate at {:.2} settles {:.1} % of {} benign lines and loses {:.2} % of {} attacks found",
-            gate.threshold,
-            100.0 * gate.settled,
-            gate.benign,
-            100.0 * gate.lost,
-            gate.attacks
-        ));
-    }
-    Ok(NgramSettings { attack, technique, prose, gate })
 }

@@ -1,0 +1,104 @@
+//! How much encoder, n-gram head and gate count, fitted on validation lines, and where the gate stands.
+
+use crate::diagnostics::say;
+use anyhow::{Result, bail};
+use attackline_dataset::Row;
+use attackline_engine::{Engine, Parts, WithNgrams};
+use attackline_evaluate::{PoolRow, fit_pool};
+use attackline_model::{AttackShares, GateSettings, Labels, ModelFolder, NgramSettings, TechniqueShares, is_prose, prepare};
+
+/// A validation row: what is right, what it counts, its n-grams.
+pub(super) struct Checked {
+    pub row: Row,
+    pub truth: Vec<usize>,
+    pub weight: f32,
+    pub ngrams: Vec<(u32, f32)>,
+}
+
+/// A validation row as its parts see it.
+struct Seen<'a> {
+    checked: &'a Checked,
+    prose: bool,
+    encoder: Parts,
+    head: Parts,
+    gate: f32,
+}
+
+impl<'a> Seen<'a> {
+    fn new(checked: &'a Checked, scores: &[f32], model: &WithNgrams<Engine>, benign: usize) -> Self {
+        let log: Vec<f32> = scores.iter().map(|score| score.max(f32::MIN_POSITIVE).ln()).collect();
+        Self {
+            checked,
+            prose: is_prose(&prepare(&checked.row.text).0),
+            encoder: Parts::of(&log, Some(benign)),
+            head: Parts::of(&model.head_logits(&checked.ngrams), Some(benign)),
+            gate: model.gate_logit(&checked.ngrams),
+        }
+    }
+
+    fn is_attack(&self, benign: usize) -> bool {
+        !self.checked.truth.contains(&benign)
+    }
+
+    /// For the fit of an attack at all: the labels are Benign and not Benign.
+    fn attack_row(&self, benign: usize) -> PoolRow {
+        let logits = [self.encoder.attack, self.head.attack, self.gate, 1.0];
+        let sources = logits.into_iter().map(|logit| vec![0.0, logit]).chain([vec![1.0, 0.0]]).collect();
+        PoolRow { sources, truth: vec![usize::from(self.is_attack(benign))], weight: self.checked.weight.into() }
+    }
+
+    /// For the fit of one technique rather than another.
+    fn technique_row(&self, benign: usize) -> PoolRow {
+        let sources = vec![self.encoder.techniques.clone(), self.head.techniques.clone()];
+        // Benign is not among the techniques.
+        let truth = self.checked.truth.iter().map(|&label| label - usize::from(label > benign)).collect();
+        PoolRow { sources, truth, weight: self.checked.weight.into() }
+    }
+}
+
+/// How much each part counts, and where the gate stands.
+pub(super) fn fit(gate_loss: f64, folder: &ModelFolder, rows: &[Checked], encoder: &[f32]) -> Result<NgramSettings> {
+    let Ok(model) = WithNgrams::new(Engine::new(folder)?, folder)? else { bail!("the n-gram model was lost") };
+    let labels = folder.labels.as_ref().map_or(0, Labels::len);
+    let benign = folder.labels.as_ref().and_then(Labels::benign).unwrap_or_default();
+    let seen: Vec<Seen> = rows.iter().zip(encoder.chunks_exact(labels)).map(|(checked, scores)| Seen::new(checked, scores, &model, benign)).collect();
+    let shares = fit_pool(&seen.iter().map(|row| row.attack_row(benign)).collect::<Vec<_>>(), 5);
+    let attack = AttackShares { encoder: shares[0] as f32, head: shares[1] as f32, gate: shares[2] as f32, bias: (shares[3] - shares[4]) as f32 };
+    say(format_args!(
+        "an attack or not: encoder {:.3}, n-gram head {:.3}, gate {:.3}, bias {:.3}",
+        attack.encoder, attack.head, attack.gate, attack.bias
+    ));
+    let technique = |prose: bool| {
+        let of_kind: Vec<PoolRow> =
+            seen.iter().filter(|row| row.is_attack(benign) && row.prose == prose).map(|row| row.technique_row(benign)).collect();
+        let shares = fit_pool(&of_kind, 2);
+        let kind = if prose { "sentences" } else { "commands" };
+        say(format_args!("which technique, {} {kind}: encoder {:.3}, n-gram head {:.3}", of_kind.len(), shares[0], shares[1]));
+        TechniqueShares { encoder: shares[0] as f32, head: shares[1] as f32 }
+    };
+    let (technique, prose) = (technique(false), technique(true));
+    let pooled = |row: &Seen| attack.encoder * row.encoder.attack + attack.head * row.head.attack + attack.gate * row.gate + attack.bias;
+    let is_found = |row: &&Seen| row.is_attack(benign) && pooled(row) > 0.0;
+    let mut found: Vec<f32> = seen.iter().filter(is_found).map(|row| row.gate).collect();
+    let harmless: Vec<f32> = seen.iter().filter(|row| !row.is_attack(benign)).map(|row| row.gate).collect();
+    found.sort_by(f32::total_cmp);
+    let share_below = |logits: &[f32], threshold: f32| logits.iter().filter(|logit| **logit < threshold).count() as f64 / logits.len().max(1) as f64;
+    let gate = found.get((found.len() as f64 * gate_loss) as usize).map(|&threshold| GateSettings {
+        threshold,
+        lost: share_below(&found, threshold),
+        attacks: found.len(),
+        settled: share_below(&harmless, threshold),
+        benign: harmless.len(),
+    });
+    if let Some(gate) = &gate {
+        say(format_args!(
+            "the gate at {:.2} settles {:.1} % of {} benign lines and loses {:.2} % of {} attacks found",
+            gate.threshold,
+            100.0 * gate.settled,
+            gate.benign,
+            100.0 * gate.lost,
+            gate.attacks
+        ));
+    }
+    Ok(NgramSettings { attack, technique, prose, gate })
+}
