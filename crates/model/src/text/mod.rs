@@ -55,20 +55,20 @@ fn keep_ends(line: &str) -> (Cow<'_, str>, bool) {
     (Cow::Owned(format!("{} {}", &line[..head], &line[tail..])), true)
 }
 
-/// Replaces the first encoded command in `text` by its text, and the switch before it by the one for plain commands.
+/// Replaces the first encoded command in `text` by its text.
 fn decode_payload(text: &str) -> Option<String> {
     let mut words = words(text);
     let mut previous = words.next()?;
     for word in words {
         let flag = &text[previous.0..previous.1];
-        if is_encoded_command_switch(flag)
-            && let Some((range, decoded)) = payload(text, word, utf16)
-        {
-            return Some(format!("{}-Command{}{decoded}{}", &text[..previous.0], &text[previous.1..range.0], &text[range.1..]));
-        }
-        if is_piped_to_base64(text, word.0)
-            && let Some((range, decoded)) = payload(text, word, |bytes| String::from_utf8(bytes.to_vec()).ok())
-        {
+        let decoded = if is_encoded_command_switch(flag) {
+            payload(text, word, utf16)
+        } else if is_piped_to_base64(text, word.0) {
+            payload(text, word, |bytes| String::from_utf8(bytes.to_vec()).ok())
+        } else {
+            None
+        };
+        if let Some((range, decoded)) = decoded {
             return Some(format!("{}{decoded}{}", &text[..range.0], &text[range.1..]));
         }
         previous = word;
@@ -173,11 +173,10 @@ mod tests {
         let inner = "Get-ChildItem C:\\Reports";
         for switch in ["-enc", "-EncodedCommand", "/e", "-eC", "-EN^C", "\"-enc\""] {
             let line = format!("powershell.exe -NoP {switch} {} > out.txt", encode(inner));
-            assert_eq!(prepare(&line).0, format!("powershell.exe -NoP -Command {inner} > out.txt"), "{switch}");
+            assert_eq!(prepare(&line).0, format!("powershell.exe -NoP {} {inner} > out.txt", switch.replace('^', "")), "{switch}");
         }
         let twice = encode(&format!("powershell -e {}", encode(inner)));
-        assert_eq!(prepare(&format!("pwsh -enc {twice}")).0, format!("pwsh -Command powershell -Command {inner}"));
-        assert_eq!(prepare(&format!("pwsh -ec '{}'", encode(inner))).0, format!("pwsh -Command '{inner}'"));
+        assert_eq!(prepare(&format!("pwsh -enc {twice}")).0, format!("pwsh -enc powershell -e {inner}"));
     }
 
     #[test]
