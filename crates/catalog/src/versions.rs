@@ -15,7 +15,7 @@ fn others() -> &'static HashMap<&'static str, &'static str> {
 /// given up without a successor and for what this version does not know.
 pub fn from_any_version(id: &str) -> Option<&'static Technique> {
     let id = id.trim().to_ascii_uppercase();
-    let ours = technique(&id).filter(|found| !found.deprecated && found.revoked_by.is_none());
+    let ours = technique(&id).filter(|found| !found.is_withdrawn());
     ours.or_else(|| others().get(id.as_str()).and_then(|now| technique(now)))
 }
 
@@ -29,7 +29,7 @@ mod tests {
         assert_eq!((TABLE.lines().count() - 1, others().len()), (147, 147));
         for (id, now) in others() {
             assert!(technique(id).is_none(), "{id} is one of ours");
-            assert!(technique(now).is_some_and(|found| !found.deprecated && found.revoked_by.is_none()), "{id} leads to {now}");
+            assert!(technique(now).is_some_and(|found| !found.is_withdrawn()), "{id} leads to {now}");
         }
     }
 

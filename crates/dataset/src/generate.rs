@@ -1,7 +1,5 @@
-use crate::{DatasetError, Grammar, Random, Row, Shell, Side, near_duplicate_key, obfuscate::obfuscate, render::render, split::sides, wrap::wrap};
+use crate::{BENIGN, DatasetError, Grammar, Random, Row, Shell, Side, near_duplicate_key, obfuscate::obfuscate, render::render, split::sides, wrap::wrap};
 use std::collections::{BTreeSet, HashMap, HashSet};
-
-const BENIGN: &str = "Benign";
 
 /// Which labels to generate lines for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

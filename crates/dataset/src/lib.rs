@@ -19,6 +19,9 @@ mod split;
 mod table;
 mod wrap;
 
+/// The label of lines that show no technique.
+pub(crate) const BENIGN: &str = "Benign";
+
 pub use error::DatasetError;
 pub use expand::Expansion;
 pub use folder::{Manifest, read_folder, write_folder};

@@ -1,3 +1,7 @@
+/// A batch's tokens, at most (a longer line goes alone): enough for the products to be efficient, few enough for the activations to stay in the
+/// cache.
+pub const BATCH_TOKENS: usize = 1024;
+
 /// Many lines' tokens packed into one row of ids, without padding.
 ///
 /// Line `i` owns `ids[offsets[i]..offsets[i + 1]]`; `offsets` starts at 0 and ends at `ids.len()`.

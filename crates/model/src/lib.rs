@@ -32,7 +32,7 @@ mod weight_files;
 mod weights;
 
 pub use answer_cache::{AnswerCache, KeptAnswer};
-pub use batch::TokenBatch;
+pub use batch::{BATCH_TOKENS, TokenBatch};
 pub use checkpoint::Checkpoint;
 pub use classifier::{Classifier, Encoded, Prediction};
 pub use error::ModelError;

@@ -104,13 +104,14 @@ async fn classify(
     body: Body,
 ) -> Result<Response, ApiError> {
     let in_query: Asked = incoming::query(query.as_deref())?;
-    in_query.check(&*app.models.get(in_query.model.as_deref())?)?;
     if incoming::is_ndjson(&headers) {
         let request = request(&app, &in_query, READ_AHEAD, trace)?;
         let (sender, lines) = mpsc::channel(READ_AHEAD);
         tokio::spawn(incoming::read_ndjson(app.limits.clone(), body, sender));
         return Ok(answers(&app, request, lines));
     }
+    // Wrong options are refused also where the body has others in their place.
+    in_query.check(&*app.models.get(in_query.model.as_deref())?)?;
     let Many { texts, ids, asked } = incoming::json(&app.limits, &headers, body).await?;
     if let Some(ids) = ids.as_ref().filter(|ids| ids.len() != texts.len()) {
         return Err(ApiError::invalid("ids", format!("there are {} ids for {} texts", ids.len(), texts.len())));

@@ -9,7 +9,7 @@ use crate::models::LoadedModel;
 use crate::options::LineOptions;
 use crate::trace::{Stage, Trace};
 use attackline_findings::{Evidence, Finding, evidence};
-use attackline_model::{Encoded, KeptAnswer};
+use attackline_model::{BATCH_TOKENS, Encoded, KeptAnswer};
 use attackline_telemetry::LogLine;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -25,9 +25,6 @@ const BATCH_LINES: usize = 64;
 
 /// Lines of a batch that a line counts for when evidence is asked for: the model reads it up to fifty times.
 const EXPLAINED_LINES: usize = 16;
-
-/// Tokens of a pass through the model, at most (a longer line goes alone).
-const BATCH_TOKENS: usize = 1024;
 
 /// What a request asks of each of its lines.
 pub struct Request {

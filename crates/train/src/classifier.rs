@@ -7,7 +7,7 @@ use crate::{
     parameters::{Parameters, Placement},
 };
 use attackline_kernels::{independent_probabilities, probabilities};
-use attackline_model::{Classifier, Encoded, EncoderSpec, Labels, ModelError, ModelFolder, Prediction, Settings, TextTokenizer, TokenBatch};
+use attackline_model::{BATCH_TOKENS, Classifier, Encoded, EncoderSpec, Labels, ModelError, ModelFolder, Prediction, Settings, TextTokenizer, TokenBatch};
 use candle_core::{DType, Tensor};
 
 /// The graph as a classifier, in candle's own operations, which run on a GPU. On the processor the `engine` crate is many times faster;
@@ -71,11 +71,14 @@ impl Classifier for GraphClassifier {
     /// # Panics
     /// If the device fails, such as when its memory is full: there is no answer then.
     fn classify(&self, lines: &[Encoded]) -> Vec<Prediction> {
-        let batch: TokenBatch = lines.iter().map(|line| line.ids.as_slice()).collect();
-        let logits = self.logits(&batch).unwrap_or_else(|error| panic!("the device failed: {error}"));
         let probabilities = if self.labels.several() { independent_probabilities } else { probabilities };
         let predict = |logits: &[f32]| Prediction { scores: probabilities(logits, self.settings.temperature) };
-        logits.chunks_exact(self.labels.len()).map(predict).collect()
+        let batches = TokenBatch::within(lines.iter().map(|line| line.ids.as_slice()), BATCH_TOKENS);
+        let answers = |batch: &TokenBatch| -> Vec<Prediction> {
+            let logits = self.logits(batch).unwrap_or_else(|error| panic!("the device failed: {error}"));
+            logits.chunks_exact(self.labels.len()).map(predict).collect()
+        };
+        batches.iter().flat_map(answers).collect()
     }
 
     fn threshold(&self) -> f32 {

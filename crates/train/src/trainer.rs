@@ -23,8 +23,8 @@ use std::{
 /// A batch's loss above this is no longer learning: an untrained classifier of a thousand labels has 7.
 const RUNAWAY_LOSS: f64 = 50.0;
 
-/// Keeps the tokens hidden in validation apart from those hidden in training.
-const VALIDATION: u64 = 0x7661_6c69;
+/// In validation no token is left out, and those hidden are kept apart from those hidden in training.
+const VALIDATION: (f32, u64) = (0.0, 0x7661_6c69);
 
 /// The rows of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -285,7 +285,7 @@ impl<'a> Trainer<'a> {
         // As many outputs as words: those of all rows would fill the memory, and their figures are plain means.
         let mut parts = Vec::new();
         for indices in batches_in_order(rows, self.settings.batch_tokens, 0..rows.len()) {
-            let batch = self.batch(rows, &indices, (0.0, VALIDATION));
+            let batch = self.batch(rows, &indices, VALIDATION);
             let logits = self.pool.install(|| self.network.logits(&batch, &|_, _| {}))?;
             parts.push((task.figures(&logits, &batch.labels), batch.labels.len()));
         }
@@ -296,7 +296,7 @@ impl<'a> Trainer<'a> {
     pub fn predict(&self, rows: &[Example]) -> Result<Vec<f32>, TrainError> {
         let mut logits = Vec::with_capacity(rows.len() * self.network.task.outputs());
         for indices in batches_in_order(rows, self.settings.batch_tokens, 0..rows.len()) {
-            let batch = self.batch(rows, &indices, (0.0, VALIDATION));
+            let batch = self.batch(rows, &indices, VALIDATION);
             logits.extend(self.pool.install(|| self.network.logits(&batch, &|_, _| {}))?);
         }
         Ok(logits)
@@ -307,7 +307,7 @@ impl<'a> Trainer<'a> {
     pub fn observed_logits(&self, rows: &[Example], seen: &mut dyn FnMut(Step, &[f32])) -> Result<Vec<f32>, TrainError> {
         let indices: Vec<usize> = (0..rows.len()).collect();
         let seen = RefCell::new(seen);
-        let logits = self.network.logits(&self.batch(rows, &indices, (0.0, VALIDATION)), &|step, result| {
+        let logits = self.network.logits(&self.batch(rows, &indices, VALIDATION), &|step, result| {
             if let Ok(values) = read(result) {
                 (seen.borrow_mut())(step, &values);
             }
@@ -319,7 +319,7 @@ impl<'a> Trainer<'a> {
     /// settings but without dropout.
     pub fn gradients(&self, rows: &[Example]) -> Result<(f64, TensorMap), TrainError> {
         let indices: Vec<usize> = (0..rows.len()).collect();
-        let batch = self.batch(rows, &indices, (0.0, VALIDATION));
+        let batch = self.batch(rows, &indices, VALIDATION);
         let (loss, gradients) = self.pool.install(|| self.network.gradients(&batch, &self.settings, Dropped::NONE, 1.0))?;
         Ok((loss, gradients.export(&self.network.parameters)?))
     }

@@ -13,11 +13,14 @@ use common::{FOLDERS, expected, folder, greatest_difference};
 fn plain_operations_give_the_engines_logits() {
     for name in FOLDERS {
         let folder = folder(name);
-        let batch: TokenBatch = expected(name).lines.iter().map(Vec::as_slice).collect();
+        let lines = expected(name).lines;
+        let batch: TokenBatch = lines.iter().map(Vec::as_slice).collect();
         let engine = Engine::new(&folder).unwrap();
         let graph = GraphClassifier::new(&folder, DeviceKind::Cpu, FloatType::F32).unwrap();
         let worst = greatest_difference(&graph.logits(&batch).unwrap(), &engine.logits(&batch));
         assert!(worst < 1e-5, "{name}: {worst:e}");
+        let lines: Vec<Encoded> = lines.into_iter().map(Encoded::from).collect();
+        assert_eq!(graph.classify(&lines).len(), engine.classify(&lines).len());
         assert!(graph.logits(&TokenBatch::new()).unwrap().is_empty());
     }
 }

@@ -6,6 +6,7 @@ use crate::output::{Output, OutputError, Target};
 use anyhow::Result;
 use attackline_catalog::from_any_version;
 use attackline_dataset::{Import, ImportOptions, ImportSource, ImportedRow, import, merge};
+use attackline_model::BENIGN;
 use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -110,8 +111,6 @@ pub fn run(args: &Args) -> Result<Status> {
     say(format_args!("{attacks} attack and {benign} benign rows from {} files, {repetitions}; written to {name}", all.files));
     Ok(if diagnostics.errors() > 0 { Status::Incomplete } else { Status::Done })
 }
-
-const BENIGN: &str = "Benign";
 
 /// Gives a row the labels of our version of ATT&CK. False if it has none; what is unknown is counted.
 fn map_labels(row: &mut ImportedRow, unknown: &mut BTreeMap<String, usize>) -> bool {

@@ -49,7 +49,12 @@ pub(super) fn text(path: &Path, most: u64, import: &mut Import) -> Option<String
     let problem = match read() {
         Ok(bytes) if bytes.len() as u64 > most => format!("this file is larger than {} MiB", most >> 20),
         Ok(bytes) => match String::from_utf8(bytes) {
-            Ok(text) => return Some(text.strip_prefix('\u{feff}').map_or_else(|| text.clone(), str::to_owned)),
+            Ok(mut text) => {
+                if text.starts_with('\u{feff}') {
+                    text.remove(0);
+                }
+                return Some(text);
+            }
             Err(error) => format!("this is not text in UTF-8 (at byte {})", error.utf8_error().valid_up_to()),
         },
         Err(error) => error.to_string(),

@@ -15,15 +15,13 @@ mod stockpile;
 mod tldr;
 mod yaml;
 
-use crate::DatasetError;
+use crate::{BENIGN, DatasetError};
 use commands::{Interpreter, texts};
 use mask::mask;
 use std::{collections::BTreeMap, path::Path};
 
 pub use merge::{Merged, merge};
 pub use row::ImportedRow;
-
-const BENIGN: &str = "Benign";
 
 /// Where rows come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
