@@ -59,8 +59,8 @@ impl ModelArgs {
         Self { model: Some(model), device: Device::Cpu, dtype: None, gate: false }
     }
 
-    /// The model chosen, ready to answer.
-    pub fn classifier(&self, verbose: bool) -> Result<Box<dyn Classifier>> {
+    /// The model chosen, ready to answer, a line that comes alone on up to `threads` threads.
+    pub fn classifier(&self, threads: usize, verbose: bool) -> Result<Box<dyn Classifier>> {
         let folder = folder(self.model.as_deref())?;
         let (device, reason) = if self.device == Device::Auto { DeviceKind::detect() } else { (self.device.kind(), "as asked") };
         if verbose {
@@ -72,7 +72,7 @@ impl ModelArgs {
             if self.dtype.is_some_and(|dtype| dtype != FloatType::F32) {
                 bail!("--dtype: the processor computes in f32; bf16 and f16 are for a GPU (--device cuda or metal)");
             }
-            return self.with_ngrams(Engine::new(&folder).with_context(unusable)?, &folder).with_context(unusable);
+            return self.with_ngrams(Engine::new(&folder).with_context(unusable)?.on_threads(threads), &folder).with_context(unusable);
         }
         let dtype = self.dtype.unwrap_or(FloatType::Bf16);
         self.with_ngrams(GraphClassifier::new(&folder, device, dtype).with_context(unusable)?, &folder).with_context(unusable)

@@ -1,4 +1,6 @@
-use crate::{BENIGN, DatasetError, Grammar, Random, Row, Shell, Side, near_duplicate_key, obfuscate::obfuscate, render::render, split::sides, wrap::wrap};
+use crate::{
+    BENIGN, DatasetError, Grammar, Random, Row, Shell, Side, near_duplicate_key, obfuscate::obfuscate, render::render, split::sides, wrap::wrap,
+};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Which labels to generate lines for.

@@ -1,6 +1,6 @@
 use crate::{Encoder, weights::Numbers};
 use attackline_kernels::{independent_probabilities, probabilities};
-use attackline_model::{Classifier, Encoded, Labels, ModelError, ModelFolder, Prediction, Settings, Step, TextTokenizer, TokenBatch};
+use attackline_model::{BATCH_TOKENS, Classifier, Encoded, Labels, ModelError, ModelFolder, Prediction, Settings, Step, TextTokenizer, TokenBatch};
 use std::collections::HashMap;
 
 /// Why a folder can't be served.
@@ -14,12 +14,11 @@ pub enum EngineError {
     Model(#[from] ModelError),
 }
 
-/// A batch's tokens, at most: enough for the products to be efficient, few enough for the activations to stay in the cache.
-pub(crate) const BATCH_TOKENS: usize = 1024;
-
-/// A model ready to answer. One call computes on the calling thread; several threads may call at once.
+/// A model ready to answer. Several threads may call at once; a call computes on the calling one, and short batches also on
+/// [those that are idle](Self::on_threads).
 pub struct Engine {
     encoder: Encoder,
+    threads: usize,
     labels: Labels,
     tokenizer: TextTokenizer,
     settings: Settings,
@@ -34,7 +33,19 @@ impl Engine {
     pub(crate) fn with_numbers(folder: &ModelFolder, numbers: Numbers) -> Result<Self, EngineError> {
         let labels = folder.labels.clone().ok_or(EngineError::NoLabels)?;
         let tokenizer = folder.tokenizer(None)?;
-        Ok(Self { encoder: Encoder::with_numbers(folder, tokenizer.max_length(), numbers)?, tokenizer, settings: folder.settings.clone(), labels })
+        Ok(Self {
+            encoder: Encoder::with_numbers(folder, tokenizer.max_length(), numbers)?,
+            tokenizer,
+            settings: folder.settings.clone(),
+            labels,
+            threads: 1,
+        })
+    }
+
+    /// Lets a call that has only a line or a few short ones use those of `threads` threads that no other call uses. Without it, one.
+    #[must_use]
+    pub fn on_threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
     }
 
     /// What computes its answers.
@@ -74,7 +85,7 @@ impl Classifier for Engine {
         let (distinct, places) = distinct(lines);
         let mut answers = Vec::with_capacity(distinct.len());
         for batch in TokenBatch::within(distinct, BATCH_TOKENS) {
-            answers.extend(self.logits(&batch).chunks_exact(self.labels.len()).map(predict));
+            answers.extend(self.encoder.logits_with_idle(&batch, self.threads).chunks_exact(self.labels.len()).map(predict));
         }
         places.into_iter().map(|place| answers[place].clone()).collect()
     }

@@ -1,5 +1,5 @@
 use crate::profile::{Operation, Profile};
-use attackline_kernels::{Edge, Int8Matrix, PackedMatrix, QuantizedRows, gelu};
+use attackline_kernels::{Crew, Edge, Int8Matrix, PackedMatrix, QuantizedRows, gelu};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -40,11 +40,11 @@ impl Matrix {
     }
 
     /// The product with `rows`, into `out`: written, bent, or added to what stands there.
-    pub(crate) fn product(&self, operation: Operation, rows: &[f32], edge: Edge, out: &mut Vec<f32>, scratch: &mut ProductScratch) {
+    pub(crate) fn product(&self, crew: &Crew<'_>, operation: Operation, rows: &[f32], edge: Edge, out: &mut Vec<f32>, scratch: &mut ProductScratch) {
         let start = Instant::now();
         match self {
             Self::F32(matrix) => {
-                exact(matrix, rows, edge, out, &mut scratch.result);
+                exact(crew, matrix, rows, edge, out, &mut scratch.result);
                 if let Some(profile) = &mut scratch.profile {
                     profile.add(operation, start.elapsed(), 2.0 * (out.len() * matrix.inputs()) as f64, false);
                 }
@@ -53,7 +53,7 @@ impl Matrix {
                 scratch.quantized.quantize(rows, matrix.inputs());
                 let quantized = Instant::now();
                 out.resize(scratch.quantized.rows() * matrix.outputs(), 0.0);
-                matrix.product(&scratch.quantized, edge, out);
+                matrix.product(crew, &scratch.quantized, edge, out);
                 if let Some(profile) = &mut scratch.profile {
                     let operations = 2.0 * (out.len() * matrix.inputs()) as f64;
                     profile.add(Operation::Quantize, quantized - start, 0.0, false);
@@ -61,20 +61,20 @@ impl Matrix {
                 }
             }
             Self::Compared(compared) => {
-                compared.look(rows, scratch);
-                exact(&compared.exact, rows, edge, out, &mut scratch.result);
+                compared.look(crew, rows, scratch);
+                exact(crew, &compared.exact, rows, edge, out, &mut scratch.result);
             }
         }
     }
 }
 
 impl Compared {
-    fn look(&self, rows: &[f32], scratch: &mut ProductScratch) {
+    fn look(&self, crew: &Crew<'_>, rows: &[f32], scratch: &mut ProductScratch) {
         scratch.quantized.quantize(rows, self.int8.inputs());
         let mut rounded = vec![0.0; scratch.quantized.rows() * self.int8.outputs()];
-        self.int8.product(&scratch.quantized, Edge::Write, &mut rounded);
+        self.int8.product(crew, &scratch.quantized, Edge::Write, &mut rounded);
         scratch.result.resize(rounded.len(), 0.0);
-        self.exact.product(rows, &mut scratch.result);
+        self.exact.product(crew, rows, &mut scratch.result);
         let square = |value: f32| f64::from(value) * f64::from(value);
         let mut squares = self.squares.lock().unwrap_or_else(PoisonError::into_inner);
         squares[0] += rounded.iter().zip(&scratch.result).map(|(a, b)| square(a - b)).sum::<f64>();
@@ -82,16 +82,16 @@ impl Compared {
     }
 }
 
-fn exact(matrix: &PackedMatrix, rows: &[f32], edge: Edge, out: &mut Vec<f32>, result: &mut Vec<f32>) {
+fn exact(crew: &Crew<'_>, matrix: &PackedMatrix, rows: &[f32], edge: Edge, out: &mut Vec<f32>, result: &mut Vec<f32>) {
     let length = rows.len() / matrix.inputs() * matrix.outputs();
     if edge == Edge::Add {
         result.resize(length, 0.0);
-        matrix.product(rows, result);
+        matrix.product(crew, rows, result);
         out.iter_mut().zip(&*result).for_each(|(value, add)| *value += add);
         return;
     }
     out.resize(length, 0.0);
-    matrix.product(rows, out);
+    matrix.product(crew, rows, out);
     if edge == Edge::Gelu {
         gelu(out);
     }

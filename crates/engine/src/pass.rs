@@ -5,7 +5,7 @@ use crate::{
     profile::{Operation, timed},
     weights::{EncoderWeights, Layer, Norm},
 };
-use attackline_kernels::{AttentionInput, AttentionScratch, Edge, PackedMatrix, Relative, attention, gelu, layer_norm, neighbours, tanh};
+use attackline_kernels::{AttentionInput, AttentionScratch, Crew, Edge, PackedMatrix, Relative, attention, gelu, layer_norm, neighbours, tanh};
 use attackline_model::{Activation, EncoderSpec, Pooling, Step, TokenBatch};
 
 /// Buffers of one forward pass, kept for the next.
@@ -15,7 +15,7 @@ pub(crate) struct Scratch {
     context: Vec<f32>,
     wide: Vec<f32>,
     pub(crate) products: ProductScratch,
-    attention: AttentionScratch,
+    attention: Vec<AttentionScratch>,
 }
 
 /// One forward pass over a batch.
@@ -23,6 +23,8 @@ pub(crate) struct Pass<'a> {
     pub spec: &'a EncoderSpec,
     pub weights: &'a EncoderWeights,
     pub batch: &'a TokenBatch,
+    /// Who computes.
+    pub crew: &'a Crew<'a>,
     /// Told of every step. Where the head reads only first tokens, the last layer's results after its attention are of those alone.
     pub seen: &'a mut dyn FnMut(Step, &[f32]),
 }
@@ -51,7 +53,7 @@ impl Pass<'_> {
         }
         let pooled = timed(&mut scratch.products.profile, Operation::Head, || self.pool(hidden));
         (self.seen)(Step::Pooled, &pooled);
-        let logits = timed(&mut scratch.products.profile, Operation::Head, || product(&self.weights.classifier, &pooled));
+        let logits = timed(&mut scratch.products.profile, Operation::Head, || product(self.crew, &self.weights.classifier, &pooled));
         (self.seen)(Step::Logits, &logits);
         logits
     }
@@ -71,7 +73,7 @@ impl Pass<'_> {
             }
         }
         let mut hidden = match &weights.embedding_projection {
-            Some(projection) => product(projection, &sums),
+            Some(projection) => product(self.crew, projection, &sums),
             None => sums,
         };
         self.norm(&mut hidden, &weights.embedding_norm);
@@ -80,9 +82,10 @@ impl Pass<'_> {
 
     /// Queries, keys and values of all tokens, then attention within each line, into `scratch.context`.
     fn attend(&mut self, index: usize, layer: &Layer, hidden: &[f32], scratch: &mut Scratch) {
-        layer.query_key_value.product(Operation::QueryKeyValue, hidden, Edge::Write, &mut scratch.query_key_value, &mut scratch.products);
+        layer.query_key_value.product(self.crew, Operation::QueryKeyValue, hidden, Edge::Write, &mut scratch.query_key_value, &mut scratch.products);
         (self.seen)(Step::QueryKeyValue(index), &scratch.query_key_value);
         scratch.context.resize(hidden.len(), 0.0);
+        scratch.attention.resize_with(self.crew.threads(), AttentionScratch::default);
         let input = AttentionInput {
             qkv: &scratch.query_key_value,
             offsets: self.batch.offsets(),
@@ -91,28 +94,28 @@ impl Pass<'_> {
             relative: layer.relative.as_ref().map(|terms| Relative { terms, rows: &self.weights.distances }),
             dropout: None,
         };
-        timed(&mut scratch.products.profile, Operation::Attention, || attention(input, &mut scratch.context, &mut scratch.attention));
+        timed(&mut scratch.products.profile, Operation::Attention, || attention(self.crew, input, &mut scratch.context, &mut scratch.attention));
         (self.seen)(Step::Context(index), &scratch.context);
     }
 
     /// Output projection, residual and norm; feed-forward block, residual and norm.
     fn finish_layer(&mut self, index: usize, layer: &Layer, hidden: &mut Vec<f32>, scratch: &mut Scratch) {
-        layer.attention_output.product(Operation::AttentionOutput, &scratch.context, Edge::Add, hidden, &mut scratch.products);
+        layer.attention_output.product(self.crew, Operation::AttentionOutput, &scratch.context, Edge::Add, hidden, &mut scratch.products);
         timed(&mut scratch.products.profile, Operation::Norm, || self.norm(hidden, &layer.attention_norm));
         (self.seen)(Step::Attention(index), hidden);
         let edge = if self.spec.activation == Activation::Gelu { Edge::Gelu } else { Edge::Write };
-        layer.up.product(Operation::Up, hidden, edge, &mut scratch.wide, &mut scratch.products);
+        layer.up.product(self.crew, Operation::Up, hidden, edge, &mut scratch.wide, &mut scratch.products);
         if self.spec.activation != Activation::Gelu {
             activate(self.spec.activation, &mut scratch.wide);
         }
-        layer.down.product(Operation::Down, &scratch.wide, Edge::Add, hidden, &mut scratch.products);
+        layer.down.product(self.crew, Operation::Down, &scratch.wide, Edge::Add, hidden, &mut scratch.products);
         timed(&mut scratch.products.profile, Operation::Norm, || self.norm(hidden, &layer.output_norm));
     }
 
     /// The convolution over each line's tokens, nothing standing beyond its ends: `[tokens, hidden]`. `None` where the model has none.
     fn convolve(&self, hidden: &[f32]) -> Option<Vec<f32>> {
         let (convolution, weights) = self.spec.convolution.zip(self.weights.convolution.as_ref())?;
-        let mut out = product(&weights.product, &neighbours(hidden, self.batch.offsets(), convolution.kernel));
+        let mut out = product(self.crew, &weights.product, &neighbours(hidden, self.batch.offsets(), convolution.kernel));
         activate(convolution.activation, &mut out);
         Some(out)
     }
@@ -128,7 +131,7 @@ impl Pass<'_> {
             }
         };
         if let (Some(dense), Some(activation)) = (&self.weights.pooler, self.spec.head.dense) {
-            pooled = product(dense, &pooled);
+            pooled = product(self.crew, dense, &pooled);
             activate(activation, &mut pooled);
         }
         pooled
@@ -163,9 +166,9 @@ fn activate(activation: Activation, values: &mut [f32]) {
     }
 }
 
-fn product(matrix: &PackedMatrix, rows: &[f32]) -> Vec<f32> {
+fn product(crew: &Crew<'_>, matrix: &PackedMatrix, rows: &[f32]) -> Vec<f32> {
     let mut out = vec![0.0; rows.len() / matrix.inputs() * matrix.outputs()];
-    matrix.product(rows, &mut out);
+    matrix.product(crew, rows, &mut out);
     out
 }
 

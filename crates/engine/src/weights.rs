@@ -1,7 +1,7 @@
 //! Weights in the layout that the products want.
 
 use crate::matrix::Matrix;
-use attackline_kernels::{Int8Matrix, PackedMatrix, RelativeTerms, layer_norm};
+use attackline_kernels::{Crew, Int8Matrix, PackedMatrix, RelativeTerms, layer_norm};
 use attackline_model::{EncoderSpec, Int8Tensor, LayerRole, ModelError, ModelFolder, RelativePositions, Role, Tensor, WeightLayout};
 use std::sync::Arc;
 
@@ -185,7 +185,7 @@ impl Source<'_> {
     /// The table's `rows` through one projection.
     fn project(&self, rows: &[f32], weight: Role, bias: Role) -> Result<Vec<f32>, ModelError> {
         let mut out = vec![0.0; rows.len()];
-        self.product(weight, bias)?.product(rows, &mut out);
+        self.product(weight, bias)?.product(&Crew::alone(), rows, &mut out);
         Ok(out)
     }
 

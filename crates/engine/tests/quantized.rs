@@ -3,7 +3,7 @@
 
 mod common;
 
-use attackline_engine::{Engine, QuantizeOptions, quantize};
+use attackline_engine::{Encoder, Engine, QuantizeOptions, quantize};
 use attackline_model::{Classifier, Encoded, LayerRole, ModelFolder, Quantization, Role, TokenBatch, WeightLayout};
 use common::{FOLDERS, expected, folder, greatest_difference};
 
@@ -32,7 +32,30 @@ fn int8_answers_are_near_those_of_f32_and_do_not_depend_on_company() {
         for (line, logits) in lines.iter().zip(together.chunks_exact(together.len() / lines.len())) {
             assert_eq!(rounded.logits(&[line.as_slice()].into_iter().collect()), logits, "{name}");
         }
+        a_crew_gives_the_same_bits(rounded.encoder(), &lines);
+        a_crew_gives_the_same_bits(exact.encoder(), &lines);
     }
+}
+
+fn a_crew_gives_the_same_bits(encoder: &Encoder, lines: &[Vec<u32>]) {
+    let alone = |line: &Vec<u32>| encoder.logits(&[line.as_slice()].into_iter().collect());
+    let together = |line: &Vec<u32>| {
+        [encoder.logits_on(&[line.as_slice()].into_iter().collect(), 3), encoder.logits_with_idle(&[line.as_slice()].into_iter().collect(), 2)]
+    };
+    for line in lines {
+        for logits in together(line) {
+            assert_eq!(logits, alone(line), "{} tokens", line.len());
+        }
+    }
+    // Calls at once, of which only the first finds idle threads.
+    std::thread::scope(|scope| {
+        let calls: Vec<_> =
+            lines.iter().map(|line| scope.spawn(move || (line, encoder.logits_with_idle(&[line.as_slice()].into_iter().collect(), 2)))).collect();
+        for call in calls {
+            let (line, logits) = call.join().unwrap();
+            assert_eq!(logits, alone(line));
+        }
+    });
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //! `cargo run --release -p attackline-kernels --example int8_rates`. Shapes are those of MiniLM (384, 1536) and of base models (768, 3072).
 #![allow(clippy::print_stdout)]
 
-use attackline_kernels::{Edge, Int8Matrix, Isa, PackedMatrix, QuantizedRows};
+use attackline_kernels::{Crew, Edge, Int8Matrix, Isa, PackedMatrix, QuantizedRows};
 use std::time::Instant;
 
 const WIDTHS: [(usize, usize); 8] = [(384, 1152), (384, 384), (384, 1536), (1536, 384), (768, 2304), (768, 768), (768, 3072), (3072, 768)];
@@ -37,10 +37,10 @@ fn main() {
             quantized.quantize(&activations, inputs);
             let work = 2.0 * (rows * inputs * outputs) as f64;
             let rate = |seconds: f64| work / seconds / 1e9;
-            let mut product = |edge| rate(seconds(work, || int8.product(&quantized, edge, &mut out)));
+            let mut product = |edge| rate(seconds(work, || int8.product(&Crew::alone(), &quantized, edge, &mut out)));
             let (plain, gelu, add) = (product(Edge::Write), product(Edge::Gelu), product(Edge::Add));
             let share = seconds(work, || quantized.quantize(&activations, inputs)) * plain * 1e9 / work;
-            let f32_rate = rate(seconds(work, || exact.product(&activations, &mut out)));
+            let f32_rate = rate(seconds(work, || exact.product(&Crew::alone(), &activations, &mut out)));
             let shape = format!("{inputs}x{outputs}");
             println!("{rows:>5} {shape:>12} {plain:>8.0} {gelu:>8.0} {add:>8.0} {:>7.1}% {f32_rate:>8.0}", 100.0 * share);
         }

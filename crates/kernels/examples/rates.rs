@@ -2,7 +2,7 @@
 //! The shapes are those of MiniLM-L6 with one line of 16 tokens and with 376 tokens of ragged lines.
 #![allow(clippy::print_stdout)]
 
-use attackline_kernels::{AttentionInput, AttentionScratch, PackedMatrix, Transposed, attention, gelu, layer_norm, matmul};
+use attackline_kernels::{AttentionInput, AttentionScratch, Crew, PackedMatrix, Transposed, attention, gelu, layer_norm, matmul};
 use std::time::Instant;
 
 const SHAPES: [(usize, usize, usize); 5] = [(16, 384, 1536), (376, 384, 1152), (376, 384, 1536), (376, 1536, 384), (376, 384, 384)];
@@ -22,7 +22,7 @@ fn main() {
         let (activations, weight, bias) = (vec![0.5; rows * inner], vec![0.25; columns * inner], vec![0.1; columns]);
         let mut out = vec![0.0; rows * columns];
         let matrix = PackedMatrix::new(&weight, &bias, inner);
-        let packed = seconds(|| matrix.product(&activations, &mut out));
+        let packed = seconds(|| matrix.product(&Crew::alone(), &activations, &mut out));
         let right = Transposed { left: false, right: true };
         let general = seconds(|| matmul(&mut out, &activations, &weight, rows, inner, columns, right, false, 1));
         let gigaflop = 2.0 * (rows * inner * columns) as f64 / 1e9;
@@ -34,7 +34,7 @@ fn main() {
     let (gain, shift) = (vec![1.0; 384], vec![0.0; 384]);
     println!("layer norm {:.2} ns an element", seconds(|| layer_norm(&mut wide, &gain, &shift, 1e-12)) * 1e9 / count);
     let offsets: Vec<usize> = (0..=16).map(|line| line * 376 / 16).collect();
-    let (queries, mut context, mut scratch) = (vec![0.01; 376 * 1152], vec![0.0; 376 * 384], AttentionScratch::default());
+    let (queries, mut context, mut scratch) = (vec![0.01; 376 * 1152], vec![0.0; 376 * 384], [AttentionScratch::default()]);
     let input = AttentionInput { qkv: &queries, offsets: &offsets, heads: 12, terms: 1, relative: None, dropout: None };
-    println!("attention over 16 lines of 23 or 24 tokens {:.0} µs", seconds(|| attention(input, &mut context, &mut scratch)) * 1e6);
+    println!("attention over 16 lines of 23 or 24 tokens {:.0} µs", seconds(|| attention(&Crew::alone(), input, &mut context, &mut scratch)) * 1e6);
 }

@@ -105,8 +105,8 @@ impl Isa {
         }
     }
 
-    /// One tile of exact integer sums: `out[r] = rows[r] · panel`, the rows `stride` bytes apart.
-    pub(crate) fn int8_tile(self, panel: &[i8], rows: &[u8], stride: usize, out: &mut [[i32; int8::PANEL]]) {
+    /// One tile of exact integer sums: `out[r] = rows[r] · panel`, the rows `stride` bytes apart. `ahead` will be wanted soon.
+    pub(crate) fn int8_tile(self, panel: &[i8], rows: &[u8], stride: usize, ahead: &[i8], out: &mut [[i32; int8::PANEL]]) {
         match self.0 {
             Level::Portable => int8::tile_portable(panel, rows, stride, out),
             // SAFETY: these levels are only made where the processor was found to have AVX2 (Avx512 too).
@@ -117,7 +117,7 @@ impl Isa {
             Level::AvxVnni => unsafe { crate::arch::x86_int8::tile_avx_vnni(panel, rows, stride, out) },
             // SAFETY: this level is only made where the processor was found to have AVX-512F, BW and VNNI.
             #[cfg(target_arch = "x86_64")]
-            Level::Avx512Vnni => unsafe { crate::arch::x86_int8::tile_avx512_vnni(panel, rows, stride, out) },
+            Level::Avx512Vnni => unsafe { crate::arch::x86_int8::tile_avx512_vnni(panel, rows, stride, ahead, out) },
         }
     }
 }

@@ -5,7 +5,10 @@
 //! line in any batch get the same bits. (A general product that blocks the inner dimension by the row count can't
 //! promise that.)
 
-use crate::isa::Isa;
+use crate::{
+    crew::{Apart, Crew},
+    isa::Isa,
+};
 
 /// Columns of a panel: four AVX-512 registers.
 pub(crate) const PANEL: usize = 64;
@@ -61,12 +64,14 @@ impl PackedMatrix {
         self.inputs
     }
 
-    /// `out[rows, outputs] = activations[rows, inputs] · weightᵀ + bias`.
-    pub fn product(&self, activations: &[f32], out: &mut [f32]) {
+    /// `out[rows, outputs] = activations[rows, inputs] · weightᵀ + bias`. The crew shares the outputs.
+    pub fn product(&self, crew: &Crew<'_>, activations: &[f32], out: &mut [f32]) {
         let rows = activations.len() / self.inputs;
         assert_eq!(activations.len(), rows * self.inputs, "activations are [rows, inputs]");
         assert_eq!(out.len(), rows * self.outputs, "out is [rows, outputs]");
-        for (index, panel) in self.panels.chunks_exact(PANEL * self.inputs).enumerate() {
+        let out = Apart::new(out);
+        crew.share(self.outputs.div_ceil(PANEL), |index| {
+            let panel = &self.panels[index * PANEL * self.inputs..][..PANEL * self.inputs];
             let first = index * PANEL;
             let width = PANEL.min(self.outputs - first);
             let bias: &[f32; PANEL] = self.bias[first..].first_chunk().expect("the bias is padded to whole panels");
@@ -78,11 +83,12 @@ impl PackedMatrix {
                 self.isa.tile(panel, bias, block, self.inputs, &mut tile[..height]);
                 for (offset, line) in tile[..height].iter().enumerate() {
                     let start = (row + offset) * self.outputs + first;
-                    out[start..start + width].copy_from_slice(&line[..width]);
+                    // SAFETY: a panel's outputs are written by the one part of the work that has the panel.
+                    unsafe { out.part(start, width) }.copy_from_slice(&line[..width]);
                 }
                 row += height;
             }
-        }
+        });
     }
 }
 
@@ -126,7 +132,7 @@ mod tests {
             let expected = reference(&a, &w, &b, inputs);
             for isa in Isa::available() {
                 let mut out = vec![f32::NAN; rows * outputs];
-                PackedMatrix::new(&w, &b, inputs).with_isa(isa).product(&a, &mut out);
+                PackedMatrix::new(&w, &b, inputs).with_isa(isa).product(&Crew::alone(), &a, &mut out);
                 let worst = out.iter().zip(&expected).map(|(x, y)| (x - y).abs()).fold(0.0, f32::max);
                 assert!(worst < 2e-5, "{isa:?} {rows}x{inputs}x{outputs}: {worst}");
             }
@@ -140,10 +146,10 @@ mod tests {
         for isa in Isa::available() {
             let matrix = PackedMatrix::new(&w, &b, inputs).with_isa(isa);
             let mut together = vec![0.0; rows * outputs];
-            matrix.product(&a, &mut together);
+            Crew::gather(3, |crew| matrix.product(crew, &a, &mut together));
             for row in 0..rows {
                 let mut alone = vec![0.0; outputs];
-                matrix.product(&a[row * inputs..][..inputs], &mut alone);
+                matrix.product(&Crew::alone(), &a[row * inputs..][..inputs], &mut alone);
                 assert!(alone.iter().zip(&together[row * outputs..]).all(|(x, y)| x.to_bits() == y.to_bits()), "{isa:?} row {row}");
             }
         }

@@ -7,7 +7,9 @@ use crate::{
     parameters::{Parameters, Placement},
 };
 use attackline_kernels::{independent_probabilities, probabilities};
-use attackline_model::{BATCH_TOKENS, Classifier, Encoded, EncoderSpec, Labels, ModelError, ModelFolder, Prediction, Settings, TextTokenizer, TokenBatch};
+use attackline_model::{
+    BATCH_TOKENS, Classifier, Encoded, EncoderSpec, Labels, ModelError, ModelFolder, Prediction, Settings, TextTokenizer, TokenBatch,
+};
 use candle_core::{DType, Tensor};
 
 /// The graph as a classifier, in candle's own operations, which run on a GPU. On the processor the `engine` crate is many times faster;

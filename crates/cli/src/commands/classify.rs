@@ -191,7 +191,7 @@ struct Tally {
 pub fn run(args: Args) -> Result<Status> {
     let settings = Settings::new(&args)?;
     let output = Output::open(&settings.target)?;
-    let engine = args.model.classifier(args.verbose)?;
+    let engine = args.model.classifier(threads(args.threads), args.verbose)?;
     let view =
         if args.labels.is_empty() { LabelView::all(engine.labels()) } else { LabelView::only(engine.labels(), &args.labels).context("--labels")? };
     let threshold = args.threshold.unwrap_or_else(|| view.default_threshold(engine.threshold()));

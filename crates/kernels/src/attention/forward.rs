@@ -1,29 +1,43 @@
 use super::{AttentionInput, AttentionScratch, Head, padded, zeros};
 use crate::{
+    crew::{Apart, Crew},
     dispatch::multiversion,
     isa::Isa,
     small_product::{Right, Strided, product},
     softmax::softmax_body,
 };
+use std::ops::Range;
 
-/// Attention of each line over itself, into `out` `[tokens, hidden]`.
-pub fn attention(input: AttentionInput<'_>, out: &mut [f32], scratch: &mut AttentionScratch) {
+/// Attention of each line over itself, into `out` `[tokens, hidden]`. The crew shares the heads, in as many parts as there are `scratches`.
+pub fn attention(crew: &Crew<'_>, input: AttentionInput<'_>, out: &mut [f32], scratches: &mut [AttentionScratch]) {
+    attention_by(Isa::detect(), crew, input, out, scratches);
+}
+
+pub(super) fn attention_by(isa: Isa, crew: &Crew<'_>, input: AttentionInput<'_>, out: &mut [f32], scratches: &mut [AttentionScratch]) {
     input.check(out.len());
-    attention_on(Isa::detect(), input, out, scratch);
+    let parts = scratches.len();
+    assert!(parts > 0, "a scratch for each part");
+    let (out, scratches) = (Apart::new(out), Apart::new(scratches));
+    crew.share(parts, |part| {
+        let heads = input.heads * part / parts..input.heads * (part + 1) / parts;
+        // SAFETY: each part has its own.
+        let scratch = &mut unsafe { scratches.part(part, 1) }[0];
+        attention_on(isa, input, heads, &out, scratch);
+    });
 }
 
 multiversion! {
-    fn attention_on(input: AttentionInput<'_>, out: &mut [f32], scratch: &mut AttentionScratch) = attention_body;
+    fn attention_on(input: AttentionInput<'_>, heads: Range<usize>, out: &Apart<'_, f32>, scratch: &mut AttentionScratch) = attention_body;
 }
 
 #[inline(always)]
-fn attention_body<const FUSED: bool>(input: AttentionInput<'_>, out: &mut [f32], scratch: &mut AttentionScratch) {
+fn attention_body<const FUSED: bool>(input: AttentionInput<'_>, heads: Range<usize>, out: &Apart<'_, f32>, scratch: &mut AttentionScratch) {
     if input.tokens() == 0 {
         return;
     }
     let hidden = input.hidden();
     let AttentionScratch { transposed, probabilities, packed, result, places, .. } = scratch;
-    for head in input.heads() {
+    for head in input.heads().filter(|head| heads.contains(&head.index)) {
         let (stride, width) = (padded(head.length), padded(head.width));
         head.probabilities::<FUSED>(&input, transposed, probabilities, places);
         head.apply_mask(probabilities);
@@ -32,7 +46,10 @@ fn attention_body<const FUSED: bool>(input: AttentionInput<'_>, out: &mut [f32],
         let context = zeros(result, head.length * width);
         let left = Strided { data: probabilities, row: stride, step: 1 };
         product::<FUSED>(left, Right { data: values, row: width }, [head.length, head.length, width], context);
-        head.write_back(context, out, hidden, 0);
+        for (i, values) in context.chunks_exact(width).enumerate() {
+            // SAFETY: the columns of a head are written by the one part of the work that has the head.
+            unsafe { out.part((head.first + i) * hidden + head.column, head.width) }.copy_from_slice(&values[..head.width]);
+        }
     }
 }
 

@@ -1,5 +1,5 @@
-use super::{backward::attention_backward_on, forward::attention_on, *};
-use crate::{dispatch::for_each_isa, dropout::keep};
+use super::{backward::attention_backward_on, forward::attention_by, *};
+use crate::{crew::Crew, dispatch::for_each_isa, dropout::keep};
 
 const OFFSETS: [usize; 6] = [0, 1, 4, 4, 23, 41];
 
@@ -83,9 +83,9 @@ fn check(heads: usize, hidden: usize, positions: Option<&Positions>, dropout: Op
     let expected = reference(&input(&qkv, heads, relative, dropout), positions);
     let weigh = |out: Vec<f64>| out.iter().zip(&grad_out).map(|(y, &g)| y * f64::from(g)).sum::<f64>();
     for_each_isa(|isa| {
-        let mut scratch = AttentionScratch::default();
+        let (mut scratch, mut scratches) = (AttentionScratch::default(), vec![AttentionScratch::default(); 3]);
         let mut out = vec![f32::NAN; OFFSETS[5] * hidden];
-        attention_on(isa, input(&qkv, heads, relative, dropout), &mut out, &mut scratch);
+        Crew::gather(2, |crew| attention_by(isa, crew, input(&qkv, heads, relative, dropout), &mut out, &mut scratches));
         for (got, wanted) in out.iter().zip(&expected) {
             assert!((f64::from(*got) - wanted).abs() < 1e-5, "{} {heads}: {got} {wanted}", isa.name());
         }
@@ -143,17 +143,18 @@ fn relative_positions_match_the_definition_on_every_isa() {
 fn a_line_does_not_depend_on_the_others() {
     let (heads, hidden) = (2, 32);
     let qkv = wave(OFFSETS[5] * 3 * hidden, 0.37);
-    let mut scratch = AttentionScratch::default();
+    let mut scratch = [AttentionScratch::default()];
     for positions in [None, Some(Positions::new(hidden, (true, true), true)), Some(Positions::new(hidden, (true, true), false))] {
         let terms = positions.as_ref().map(|positions| positions.terms(heads));
         let relative = terms.as_ref().zip(positions.as_ref()).map(|(terms, positions)| Relative { terms, rows: &positions.rows });
         let whole = input(&qkv, heads, relative, None);
         let mut together = vec![0.0; OFFSETS[5] * hidden];
-        attention(whole, &mut together, &mut scratch);
+        attention(&Crew::alone(), whole, &mut together, &mut scratch);
         for pair in OFFSETS.windows(2) {
             let mut alone = vec![0.0; (pair[1] - pair[0]) * hidden];
             let offsets = [0, pair[1] - pair[0]];
-            attention(AttentionInput { qkv: &qkv[pair[0] * 3 * hidden..pair[1] * 3 * hidden], offsets: &offsets, ..whole }, &mut alone, &mut scratch);
+            let line = AttentionInput { qkv: &qkv[pair[0] * 3 * hidden..pair[1] * 3 * hidden], offsets: &offsets, ..whole };
+            attention(&Crew::alone(), line, &mut alone, &mut scratch);
             assert_eq!(alone, together[pair[0] * hidden..pair[1] * hidden]);
         }
     }

@@ -1,5 +1,6 @@
 use super::{GROUP, PANEL, QuantizedRows, STEP, TILE};
 use crate::{
+    crew::{Apart, Crew},
     dispatch::multiversion,
     isa::Isa,
     lanes::{erf, fma},
@@ -83,32 +84,41 @@ impl Int8Matrix {
         self.panels.len() + 12 * self.sums.len()
     }
 
-    /// `out[rows, outputs]` becomes (or grows by, as `edge` says) `activations · weightᵀ + bias`.
-    pub fn product(&self, activations: &QuantizedRows, edge: Edge, out: &mut [f32]) {
+    /// `out[rows, outputs]` becomes (or grows by, as `edge` says) `activations · weightᵀ + bias`. The crew shares the outputs.
+    pub fn product(&self, crew: &Crew<'_>, activations: &QuantizedRows, edge: Edge, out: &mut [f32]) {
         assert_eq!(activations.width, self.inputs, "activations are [rows, inputs]");
         assert_eq!(out.len(), activations.rows() * self.outputs, "out is [rows, outputs]");
-        self.tiles(activations, |first, row, tile| finish_on(self.isa, self, activations, [first, row], edge, tile, out));
+        let (out, threads) = (Apart::new(out), crew.threads());
+        crew.share(self.outputs.div_ceil(PANEL), |panel| {
+            self.tiles(activations, panel, panel + threads, |row, tile| {
+                finish_on(self.isa, self, activations, [panel * PANEL, row], edge, tile, &out)
+            });
+        });
     }
 
-    /// Hands every tile of exact sums of products to `take`, with its first column and its first row.
-    fn tiles(&self, activations: &QuantizedRows, mut take: impl FnMut(usize, usize, &[[i32; PANEL]])) {
+    /// Hands every tile of exact sums of products with a panel's outputs to `take`, with its first row. Few rows are computed faster than a
+    /// panel comes from memory, so the panel that is `next` is asked for meanwhile.
+    fn tiles(&self, activations: &QuantizedRows, panel: usize, next: usize, mut take: impl FnMut(usize, &[[i32; PANEL]])) {
         let (stride, rows) = (activations.stride, activations.rows());
+        let size = stride * PANEL;
+        let panel = &self.panels[panel * size..][..size];
+        let next = self.panels.get(next * size..).map_or(&[][..], |rest| &rest[..size.min(rest.len())]);
+        let share = size.div_ceil(rows.div_ceil(TILE).max(1));
+        let mut next = next.chunks(share);
         let mut tile = [[0; PANEL]; TILE];
-        for (index, panel) in self.panels.chunks_exact(stride * PANEL).enumerate() {
-            let mut row = 0;
-            while row < rows {
-                let height = TILE.min(rows - row);
-                let block = &activations.bytes[row * stride..(row + height) * stride];
-                self.isa.int8_tile(panel, block, stride, &mut tile[..height]);
-                take(index * PANEL, row, &tile[..height]);
-                row += height;
-            }
+        let mut row = 0;
+        while row < rows {
+            let height = TILE.min(rows - row);
+            let block = &activations.bytes[row * stride..(row + height) * stride];
+            self.isa.int8_tile(panel, block, stride, next.next().unwrap_or_default(), &mut tile[..height]);
+            take(row, &tile[..height]);
+            row += height;
         }
     }
 }
 
 multiversion! {
-    fn finish_on(matrix: &Int8Matrix, activations: &QuantizedRows, place: [usize; 2], edge: Edge, tile: &[[i32; PANEL]], out: &mut [f32]) = finish;
+    fn finish_on(matrix: &Int8Matrix, activations: &QuantizedRows, place: [usize; 2], edge: Edge, tile: &[[i32; PANEL]], out: &Apart<'_, f32>) = finish;
 }
 
 /// Takes the zero point's part off the sums, scales them back, adds the bias and does what the edge says.
@@ -119,7 +129,7 @@ fn finish<const FUSED: bool>(
     [first, row]: [usize; 2],
     edge: Edge,
     tile: &[[i32; PANEL]],
-    out: &mut [f32],
+    out: &Apart<'_, f32>,
 ) {
     let width = PANEL.min(matrix.outputs - first);
     let part = |values: &[f32]| -> [f32; PANEL] { *values[first..].first_chunk().expect("padded to whole panels") };
@@ -137,7 +147,8 @@ fn finish<const FUSED: bool>(
                 *value = fma::<FUSED>(half, erf::<FUSED>(*value * FRAC_1_SQRT_2), half);
             }
         }
-        let to = &mut out[(row + offset) * matrix.outputs + first..][..width];
+        // SAFETY: a panel's outputs are written by the one part of the work that has the panel.
+        let to = unsafe { out.part((row + offset) * matrix.outputs + first, width) };
         if edge == Edge::Add {
             to.iter_mut().zip(values).for_each(|(to, value)| *to += value);
         } else {
@@ -187,11 +198,13 @@ mod tests {
     fn sums(matrix: &Int8Matrix, activations: &QuantizedRows) -> Vec<i32> {
         let width = matrix.outputs.next_multiple_of(PANEL);
         let mut all = vec![i32::MIN; activations.rows() * width];
-        matrix.tiles(activations, |first, row, tile| {
-            for (offset, line) in tile.iter().enumerate() {
-                all[(row + offset) * width + first..][..PANEL].copy_from_slice(line);
-            }
-        });
+        for panel in 0..width / PANEL {
+            matrix.tiles(activations, panel, panel + 1, |row, tile| {
+                for (offset, line) in tile.iter().enumerate() {
+                    all[(row + offset) * width + panel * PANEL..][..PANEL].copy_from_slice(line);
+                }
+            });
+        }
         all
     }
 
@@ -258,7 +271,7 @@ mod tests {
             let matrix = Int8Matrix::new(&weights, &scales, &bias, inputs).with_isa(isa);
             for (edge, expected) in [(Edge::Write, &expected), (Edge::Gelu, &bent), (Edge::Add, &added)] {
                 let mut out = vec![0.5; count * outputs];
-                matrix.product(&activations, edge, &mut out);
+                Crew::gather(2, |crew| matrix.product(crew, &activations, edge, &mut out));
                 let worst = out.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
                 assert!(worst < 1e-5, "{} {edge:?}: {worst}", isa.name());
             }

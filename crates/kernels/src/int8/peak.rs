@@ -1,4 +1,5 @@
 use super::{Edge, Int8Matrix, QuantizedRows};
+use crate::crew::Crew;
 use std::time::Instant;
 
 /// Multiplications and additions a second (two for each pair) of the int8 product where it is at its best on this processor, one thread:
@@ -13,7 +14,7 @@ pub fn int8_peak() -> f64 {
     let mut run = || {
         let start = Instant::now();
         for _ in 0..100 {
-            matrix.product(&activations, Edge::Write, &mut out);
+            matrix.product(&Crew::alone(), &activations, Edge::Write, &mut out);
         }
         200.0 * (rows * inputs * outputs) as f64 / start.elapsed().as_secs_f64()
     };

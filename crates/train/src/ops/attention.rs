@@ -4,11 +4,11 @@ use super::{
     slices::{read, slice, tensor},
 };
 use attackline_kernels::{
-    AttentionDropout, AttentionGradients, AttentionInput, AttentionScratch, Relative, RelativeTerms, attention, attention_backward,
+    AttentionDropout, AttentionGradients, AttentionInput, AttentionScratch, Crew, Relative, RelativeTerms, attention, attention_backward,
 };
 use candle_core::{CpuStorage, CustomOp1, CustomOp2, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
-use std::sync::Arc;
+use std::{slice::from_mut, sync::Arc};
 
 /// Lines of a part.
 const PART_LINES: usize = 4;
@@ -91,7 +91,7 @@ impl Attention {
         let mut out = vec![0.0; qkv.len() / 3];
         self.parts(&mut out, hidden, PART_LINES).into_par_iter().for_each_init(AttentionScratch::default, |scratch, part| {
             let qkv = &qkv[part.first * wide..][..part.out.len() * 3];
-            attention(self.input(qkv, &part.offsets, part.line, terms.as_ref()), part.out, scratch);
+            attention(&Crew::alone(), self.input(qkv, &part.offsets, part.line, terms.as_ref()), part.out, from_mut(scratch));
         });
         out
     }

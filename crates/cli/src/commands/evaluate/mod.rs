@@ -150,7 +150,7 @@ fn subjects(args: &Args) -> Result<Vec<Subject>> {
     let mut subjects = Vec::new();
     for path in paths {
         let model = ModelArgs { model: path, device: args.device, dtype: args.dtype, gate: args.gate };
-        subjects.push(Subject::model(model.classifier(false)?, &args.labels, args.threshold)?);
+        subjects.push(Subject::model(model.classifier(1, false)?, &args.labels, args.threshold)?);
     }
     subject::tell_apart(&mut subjects, &args.models);
     Ok(subjects)

@@ -93,7 +93,7 @@ fn add_biases(folder: &mut ModelFolder, labels: &Labels, biases: &[f64]) -> Resu
 /// The rows that have a label which the model answers with, its own or its parent's.
 fn rows(args: &AdjustArgs, labels: &Labels) -> Result<Vec<BiasRow>> {
     let model = ModelArgs::on_the_processor(args.model.clone());
-    let subject = Subject::model(model.classifier(false)?, &[], None)?;
+    let subject = Subject::model(model.classifier(1, false)?, &[], None)?;
     let diagnostics = Diagnostics::new(std::io::stderr().is_terminal(), false);
     let mut rows = Vec::new();
     for (place, path) in args.data.iter().enumerate() {

@@ -43,7 +43,7 @@ fn share(text: &str) -> Result<f64, String> {
 /// Runs the command.
 pub fn run(args: &CalibrateArgs) -> Result<Status> {
     let model = ModelArgs::on_the_processor(args.model.clone());
-    let subject = Subject::model(model.classifier(false)?, &[], None)?;
+    let subject = Subject::model(model.classifier(1, false)?, &[], None)?;
     let benign = lines::read(&args.benign, usize::MAX)?;
     let mut attacks = Vec::new();
     for path in &args.attacks {
