@@ -12,6 +12,9 @@ use std::sync::{Mutex, PoisonError};
 /// tokens are as fast either way, one line of 32 is 1.7 to 2 times as fast together.)
 const CREW_TOKENS: usize = 96;
 
+/// Threads of a crew, at most: each has to be started for the pass, and the smallest products have only six panels to share. (Measured with two.)
+const CREW_THREADS: usize = 4;
+
 /// A model's weights, laid out to compute logits from token ids. One call computes on the calling thread; several threads may call at
 /// once.
 pub struct Encoder {
@@ -46,8 +49,8 @@ impl Encoder {
     /// [`Encoder::logits`] on up to `threads` threads: they share the lines of a large batch, and each step of a small one. The answers are the
     /// same.
     pub fn logits_on(&self, batch: &TokenBatch, threads: usize) -> Vec<f32> {
-        if is_small(batch) || batch.lines() < threads {
-            return Crew::gather(threads, |crew| self.pass(crew, batch, &mut |_, _| {}));
+        if is_small(batch) {
+            return Crew::gather(threads.min(CREW_THREADS), |crew| self.pass(crew, batch, &mut |_, _| {}));
         }
         let parts = parts(batch, threads);
         let Some((first, rest)) = parts.split_first().filter(|(_, rest)| !rest.is_empty()) else { return self.logits(batch) };
@@ -65,7 +68,7 @@ impl Encoder {
     /// the same.
     pub fn logits_with_idle(&self, batch: &TokenBatch, threads: usize) -> Vec<f32> {
         let busy = Busy::new(&self.busy);
-        let idle = threads.saturating_sub(busy.others);
+        let idle = threads.saturating_sub(busy.others).min(CREW_THREADS);
         if is_small(batch) { Crew::gather(idle, |crew| self.pass(crew, batch, &mut |_, _| {})) } else { self.logits(batch) }
     }
 

@@ -48,7 +48,8 @@ impl Crew<'_> {
         Self { others: None, calling: PhantomData }
     }
 
-    /// Runs `act` with a crew of `threads`, the calling one among them; the others are gone when it returns.
+    /// Runs `act` with a crew of `threads`, the calling one among them; the others are gone when it returns. Those that the system refuses are
+    /// not missed: the rest do their parts.
     pub fn gather<R>(threads: usize, act: impl FnOnce(&Crew<'_>) -> R) -> R {
         if threads <= 1 {
             return act(&Crew::alone());
@@ -63,7 +64,8 @@ impl Crew<'_> {
         };
         std::thread::scope(|scope| {
             for _ in 1..threads {
-                scope.spawn(|| others.help());
+                // Without it there is one helper less.
+                let _ = std::thread::Builder::new().spawn_scoped(scope, || others.help());
             }
             let end = End(&others);
             let result = act(&Crew { others: Some(&others), calling: PhantomData });
