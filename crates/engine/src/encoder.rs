@@ -50,7 +50,7 @@ impl Encoder {
     /// same.
     pub fn logits_on(&self, batch: &TokenBatch, threads: usize) -> Vec<f32> {
         if is_small(batch) {
-            return Crew::gather(threads.min(CREW_THREADS), |crew| self.pass(crew, batch, &mut |_, _| {}));
+            return self.logits_together(batch, threads);
         }
         let parts = parts(batch, threads);
         let Some((first, rest)) = parts.split_first().filter(|(_, rest)| !rest.is_empty()) else { return self.logits(batch) };
@@ -68,8 +68,11 @@ impl Encoder {
     /// the same.
     pub fn logits_with_idle(&self, batch: &TokenBatch, threads: usize) -> Vec<f32> {
         let busy = Busy::new(&self.busy);
-        let idle = threads.saturating_sub(busy.others).min(CREW_THREADS);
-        if is_small(batch) { Crew::gather(idle, |crew| self.pass(crew, batch, &mut |_, _| {})) } else { self.logits(batch) }
+        if is_small(batch) { self.logits_together(batch, threads.saturating_sub(busy.others)) } else { self.logits(batch) }
+    }
+
+    fn logits_together(&self, batch: &TokenBatch, threads: usize) -> Vec<f32> {
+        Crew::gather(threads.min(CREW_THREADS), |crew| self.pass(crew, batch, &mut |_, _| {}))
     }
 
     /// [`Encoder::logits`], telling `seen` of every step's result on the way. Where the head reads only first tokens, the last layer's

@@ -85,7 +85,8 @@ impl Pass<'_> {
         layer.query_key_value.product(self.crew, Operation::QueryKeyValue, hidden, Edge::Write, &mut scratch.query_key_value, &mut scratch.products);
         (self.seen)(Step::QueryKeyValue(index), &scratch.query_key_value);
         scratch.context.resize(hidden.len(), 0.0);
-        scratch.attention.resize_with(self.crew.threads(), AttentionScratch::default);
+        let parts = self.crew.threads();
+        scratch.attention.resize_with(parts.max(scratch.attention.len()), AttentionScratch::default);
         let input = AttentionInput {
             qkv: &scratch.query_key_value,
             offsets: self.batch.offsets(),
@@ -94,7 +95,9 @@ impl Pass<'_> {
             relative: layer.relative.as_ref().map(|terms| Relative { terms, rows: &self.weights.distances }),
             dropout: None,
         };
-        timed(&mut scratch.products.profile, Operation::Attention, || attention(self.crew, input, &mut scratch.context, &mut scratch.attention));
+        timed(&mut scratch.products.profile, Operation::Attention, || {
+            attention(self.crew, input, &mut scratch.context, &mut scratch.attention[..parts])
+        });
         (self.seen)(Step::Context(index), &scratch.context);
     }
 

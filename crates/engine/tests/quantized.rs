@@ -38,22 +38,17 @@ fn int8_answers_are_near_those_of_f32_and_do_not_depend_on_company() {
 }
 
 fn a_crew_gives_the_same_bits(encoder: &Encoder, lines: &[Vec<u32>]) {
-    let alone = |line: &Vec<u32>| encoder.logits(&[line.as_slice()].into_iter().collect());
-    let together = |line: &Vec<u32>| {
-        [encoder.logits_on(&[line.as_slice()].into_iter().collect(), 3), encoder.logits_with_idle(&[line.as_slice()].into_iter().collect(), 2)]
-    };
-    for line in lines {
-        for logits in together(line) {
-            assert_eq!(logits, alone(line), "{} tokens", line.len());
-        }
+    let batches: Vec<TokenBatch> = lines.iter().map(|line| [line.as_slice()].into_iter().collect()).collect();
+    for batch in &batches {
+        let alone = encoder.logits(batch);
+        assert_eq!(encoder.logits_on(batch, 3), alone, "{} tokens", batch.tokens());
+        assert_eq!(encoder.logits_with_idle(batch, 2), alone, "{} tokens", batch.tokens());
     }
     // Calls at once, of which only the first finds idle threads.
     std::thread::scope(|scope| {
-        let calls: Vec<_> =
-            lines.iter().map(|line| scope.spawn(move || (line, encoder.logits_with_idle(&[line.as_slice()].into_iter().collect(), 2)))).collect();
-        for call in calls {
-            let (line, logits) = call.join().unwrap();
-            assert_eq!(logits, alone(line));
+        let calls: Vec<_> = batches.iter().map(|batch| (batch, scope.spawn(|| encoder.logits_with_idle(batch, 2)))).collect();
+        for (batch, call) in calls {
+            assert_eq!(call.join().unwrap(), encoder.logits(batch));
         }
     });
 }

@@ -122,12 +122,7 @@ impl Others {
         while !self.over.load(Ordering::Relaxed) {
             let state = self.state.load(Ordering::Relaxed);
             if state & OPEN == 0 || state / PIECE == last {
-                looks += 1;
-                if looks < PATIENCE {
-                    std::hint::spin_loop()
-                } else {
-                    std::thread::yield_now()
-                }
+                wait(&mut looks);
                 continue;
             }
             if self.state.compare_exchange(state, state + 1, Ordering::Acquire, Ordering::Relaxed).is_err() {
@@ -143,6 +138,12 @@ impl Others {
     }
 }
 
+/// Lets time pass between two looks at the state, of which there have been `looks`.
+fn wait(looks: &mut u32) {
+    *looks = looks.saturating_add(1);
+    if *looks < PATIENCE { std::hint::spin_loop() } else { std::thread::yield_now() }
+}
+
 /// Lets nobody begin any more and waits for those that have, also when a part panics here.
 struct Closing<'a>(&'a Others);
 
@@ -151,8 +152,7 @@ impl Drop for Closing<'_> {
         self.0.state.fetch_and(!OPEN, Ordering::Relaxed);
         let mut looks = 0;
         while self.0.state.load(Ordering::Acquire) & (OPEN - 1) != 0 {
-            looks += 1;
-            if looks < PATIENCE { std::hint::spin_loop() } else { std::thread::yield_now() }
+            wait(&mut looks);
         }
     }
 }
