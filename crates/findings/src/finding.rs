@@ -96,12 +96,27 @@ impl TechniqueSummary {
     }
 }
 
+/// The `count` most probable labels, the decision's own first, then by their scores, the first of equals first. Only they are put in order:
+/// a model has hundreds of labels, and a stream many lines.
+fn most_probable(decision: &Decision, count: usize) -> Vec<usize> {
+    let rank = |&a: &usize, &b: &usize| {
+        let own = (b == decision.label).cmp(&(a == decision.label));
+        own.then(decision.scores[b].total_cmp(&decision.scores[a])).then(a.cmp(&b))
+    };
+    let mut order: Vec<usize> = (0..decision.scores.len()).collect();
+    if (1..order.len()).contains(&count) {
+        order.select_nth_unstable_by(count - 1, rank);
+    }
+    order.truncate(count);
+    order.sort_unstable_by(rank);
+    order
+}
+
 impl Finding {
     /// Puts a line and its decision together; the `top` most probable labels are listed, all of them with `all_scores`.
     pub fn new(number: u64, line: LogLine, truncated: bool, view: &LabelView, decision: &Decision, top: usize, all_scores: bool) -> Self {
         let entry = |index: usize| LabelScore { label: view.names()[index].clone(), score: decision.scores[index] };
-        let mut order: Vec<usize> = (0..decision.scores.len()).collect();
-        order.sort_by(|&a, &b| (b == decision.label).cmp(&(a == decision.label)).then(decision.scores[b].total_cmp(&decision.scores[a])));
+        let order = most_probable(decision, top);
         let label = view.names()[decision.label].clone();
         Self {
             line: number,
@@ -112,7 +127,7 @@ impl Finding {
             abstained: decision.abstained,
             is_attack: decision.is_attack,
             labels: decision.labels.as_ref().map(|labels| labels.iter().map(|&label| view.names()[label].clone()).collect()),
-            top: order.into_iter().take(top).map(entry).collect(),
+            top: order.into_iter().map(entry).collect(),
             scores: all_scores.then(|| ScoreTable((0..decision.scores.len()).map(entry).collect())),
             evidence: None,
             truncated,
@@ -174,4 +189,23 @@ pub fn round(score: f32) -> f64 {
 
 pub(crate) fn rounded<S: Serializer>(score: &f32, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(round(*score))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_probable_labels_are_those_of_a_whole_sort() {
+        let scores: Vec<f32> = (0..97u32).map(|place| (place * 31 % 53) as f32 / 53.0).collect();
+        for label in [0, 40, 96] {
+            let decision =
+                Decision { label, score: scores[label], attack: 0.5, abstained: false, is_attack: true, scores: scores.clone(), labels: None };
+            let mut sorted: Vec<usize> = (0..scores.len()).collect();
+            sorted.sort_by(|&a, &b| (b == label).cmp(&(a == label)).then(scores[b].total_cmp(&scores[a])));
+            for count in [0, 1, 2, 3, 96, 97, 500] {
+                assert_eq!(most_probable(&decision, count), sorted[..count.min(97)], "{count} beside {label}");
+            }
+        }
+    }
 }

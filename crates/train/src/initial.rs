@@ -1,6 +1,6 @@
 //! Weights that training starts from where there are none.
 
-use attackline_model::{Checkpoint, EncoderSpec, Role, Tensor, TensorMap, WeightLayout};
+use attackline_model::{Checkpoint, EncoderSpec, ModelError, Role, Tensor, TensorMap, WeightLayout};
 use rand_chacha::{
     ChaCha8Rng,
     rand_core::{RngCore, SeedableRng},
@@ -21,8 +21,16 @@ pub(crate) fn uniform(random: &mut ChaCha8Rng) -> f64 {
 }
 
 /// `weights` with a head for `labels` outputs: what is missing of it, and the classifier in any case, is drawn from `seed`,
-/// normal with this standard deviation and biases 0.
-pub(crate) fn with_new_head(spec: &EncoderSpec, weights: &Checkpoint, labels: usize, deviation: f64, seed: u64) -> Checkpoint {
+/// normal with this standard deviation and biases 0. Of the classifier that is there, the rows in `kept` stay: pairs of a new output and an
+/// old one.
+pub(crate) fn with_new_head(
+    spec: &EncoderSpec,
+    weights: &Checkpoint,
+    labels: usize,
+    kept: &[(usize, usize)],
+    deviation: f64,
+    seed: u64,
+) -> Result<Checkpoint, ModelError> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let mut weights = weights.clone();
     let layout = WeightLayout::new(spec, labels);
@@ -32,10 +40,18 @@ pub(crate) fn with_new_head(spec: &EncoderSpec, weights: &Checkpoint, labels: us
     entries.sort_by_key(|entry| !is_classifier(entry.role));
     for entry in entries {
         if is_classifier(entry.role) || weights.shape(&entry.name).is_none() {
-            weights.insert(entry.name.clone(), drawn(&entry.shape, deviation, &mut random));
+            let mut tensor = drawn(&entry.shape, deviation, &mut random);
+            if is_classifier(entry.role) && !kept.is_empty() {
+                let old = weights.tensor(&entry.name)?;
+                let width = tensor.data.len() / labels;
+                for &(new, old_row) in kept {
+                    tensor.data[new * width..][..width].copy_from_slice(&old.data[old_row * width..][..width]);
+                }
+            }
+            weights.insert(entry.name.clone(), tensor);
         }
     }
-    weights
+    Ok(weights)
 }
 
 /// An encoder of this architecture, without a head, whose weights are drawn from `seed`, small enough for its width: what

@@ -78,11 +78,16 @@ struct Clock {
 
 impl<'a> Trainer<'a> {
     /// Sets up a run that starts from the weights of `folder` and learns `labels`, one a line or, where they say so,
-    /// [several](Labels::several). Checks settings and rows.
+    /// [several](Labels::several). Of labels that `folder` has already, what its head knows is kept. Checks settings and rows.
     pub fn new(folder: &ModelFolder, labels: &Labels, data: &'a TrainingData, settings: TrainSettings) -> Result<Self, TrainError> {
-        let keeps_head = folder.labels.as_ref() == Some(labels);
-        let weights =
-            if keeps_head { folder.weights.clone() } else { with_new_head(&folder.spec, &folder.weights, labels.len(), DEVIATION, settings.seed) };
+        let weights = match &folder.labels {
+            Some(known) if known == labels => folder.weights.clone(),
+            known => {
+                let place = |known: &Labels, new: usize| Some((new, known.index(labels.name(new))?));
+                let kept: Vec<_> = known.iter().flat_map(|known| (0..labels.len()).filter_map(|new| place(known, new))).collect();
+                with_new_head(&folder.spec, &folder.weights, labels.len(), &kept, DEVIATION, settings.seed)?
+            }
+        };
         Self::start(folder.spec.clone(), weights, Task::Label(labels.clone()), data, settings)
     }
 
@@ -101,7 +106,7 @@ impl<'a> Trainer<'a> {
         }
         let spec = EncoderSpec { head: Head { pooling: Pooling::First, dense: Some(Activation::Gelu) }, ..spec.clone() };
         let vocabulary = spec.vocabulary;
-        let weights = with_new_head(&spec, weights, vocabulary, small_deviation(spec.hidden), settings.seed);
+        let weights = with_new_head(&spec, weights, vocabulary, &[], small_deviation(spec.hidden), settings.seed)?;
         Self::start(spec, weights, Task::Restore { vocabulary, mask }, data, settings)
     }
 

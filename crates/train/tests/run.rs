@@ -3,7 +3,7 @@
 
 mod common;
 
-use attackline_model::Tensor;
+use attackline_model::{Labels, Tensor};
 use attackline_train::{EpochReport, MetricsFile, Observer, Schedule, Silent, StepReport, TrainError, TrainSettings, Trainer, TrainingData};
 use common::{data, folder, labels};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -126,6 +126,25 @@ fn stops_early_and_keeps_the_best_epoch() {
     let settings = TrainSettings { epochs: 10, learning_rate: 1e-30, head_learning_rate: 1e-30, weight_decay: 0.0, patience: 2, ..settings() };
     let outcome = Trainer::new(&folder, &labels, &data, settings).unwrap().run(&mut Silent, &AtomicBool::new(false)).unwrap();
     assert_eq!((outcome.epochs.len(), outcome.best_epoch), (3, 1));
+}
+
+#[test]
+fn labels_that_the_base_has_keep_what_its_head_knows() {
+    let (folder, known, data) = (folder(), labels(), data(8));
+    let outcome = Trainer::new(&folder, &known, &data, settings()).unwrap().run(&mut Silent, &AtomicBool::new(false)).unwrap();
+    let base = folder.with_head(known.clone(), folder.settings.clone(), outcome.weights).unwrap();
+    let names: Vec<String> = std::iter::once("T1012".to_owned()).chain(known.names().iter().rev().cloned()).collect();
+    let more = Labels::new(names).unwrap();
+    let started = Trainer::new(&base, &more, &data, settings()).unwrap().trained().unwrap();
+    for tensor in ["classifier.weight", "classifier.bias"] {
+        let (old, new) = (base.weights.tensor(tensor).unwrap(), &started[tensor]);
+        let width = old.data.len() / known.len();
+        let row = |of: &Tensor, place: usize| of.data[place * width..][..width].to_vec();
+        for (place, name) in known.names().iter().enumerate() {
+            assert_eq!(row(&old, place), row(new, more.index(name).unwrap()), "{tensor} of {name}");
+        }
+        assert_eq!(row(new, 0).iter().any(|value| *value != 0.0), tensor == "classifier.weight", "a new label's weights are drawn, its bias is 0");
+    }
 }
 
 #[test]
