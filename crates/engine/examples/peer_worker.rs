@@ -31,7 +31,7 @@ fn main() {
     let threads: usize = arguments[2].parse().unwrap();
     let mut folder = shape.folder().unwrap();
     if arguments[1] == "int8" {
-        folder = folder.quantized(Quantization::default(), |_| false).unwrap();
+        folder = folder.quantized(Quantization::default(), |_| Some(&[])).unwrap();
     }
     let encoder = Encoder::new(&folder, 128).unwrap();
     let vocabulary = folder.spec.vocabulary as u32;

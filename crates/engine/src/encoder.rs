@@ -1,4 +1,5 @@
 use crate::{
+    matrix::Matrix,
     pass::{Pass, Scratch},
     profile::Profile,
     weights::{EncoderWeights, Numbers},
@@ -108,12 +109,13 @@ impl Encoder {
         self.scratch.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The products that were looked at, by name, with their errors in int8.
-    pub(crate) fn errors(&self) -> Vec<(String, f64)> {
-        let named = self.weights.layers.iter().enumerate().flat_map(|(layer, weights)| {
-            weights.products().into_iter().filter_map(move |(name, matrix)| Some((format!("layer.{layer}.{name}"), matrix.error()?)))
-        });
-        named.collect()
+    /// What `find` sees of the products, by their names.
+    pub(crate) fn of_products<T>(&self, find: impl Fn(&Matrix) -> Option<T>) -> Vec<(String, T)> {
+        let mut found = Vec::new();
+        for (layer, weights) in self.weights.layers.iter().enumerate() {
+            found.extend(weights.products().into_iter().filter_map(|(name, matrix)| Some((format!("layer.{layer}.{name}"), find(matrix)?))));
+        }
+        found
     }
 }
 

@@ -1,21 +1,38 @@
 use crate::profile::{Operation, Profile};
 use attackline_kernels::{Crew, Edge, Int8Matrix, PackedMatrix, QuantizedRows, gelu};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 /// The weights and the bias of a product with every token, in the numbers that it is computed in.
 pub(crate) enum Matrix {
     F32(PackedMatrix),
     Int8(Int8Matrix),
-    /// Both: f32 gives the result, and the error of int8 is added up.
+    /// Both: f32 gives the result, and the errors of int8 are added up.
     Compared(Box<Compared>),
 }
 
 pub(crate) struct Compared {
     exact: PackedMatrix,
-    int8: Int8Matrix,
-    /// Sums of squares: of the differences, and of the exact results.
-    squares: Mutex<[f64; 2]>,
+    candidates: Vec<Int8Matrix>,
+    seen: Mutex<Seen>,
+}
+
+/// What went through a product.
+#[derive(Default)]
+struct Seen {
+    /// The greatest magnitude of each column of the activations.
+    greatest: Vec<f32>,
+    /// The sum of squares of the exact results, and of each candidate's differences from them.
+    whole: f64,
+    errors: Vec<f64>,
+}
+
+/// The candidate with the least error.
+pub(crate) struct Choice {
+    /// The root of the mean square error over that of the results.
+    pub error: f64,
+    /// The factors of its columns; none where they stay as they are.
+    pub factors: Vec<f32>,
 }
 
 /// Buffers of the products.
@@ -28,15 +45,23 @@ pub(crate) struct ProductScratch {
 }
 
 impl Matrix {
-    pub(crate) fn compared(exact: PackedMatrix, int8: Int8Matrix) -> Self {
-        Self::Compared(Box::new(Compared { exact, int8, squares: Mutex::default() }))
+    pub(crate) fn compared(exact: PackedMatrix, candidates: Vec<Int8Matrix>) -> Self {
+        Self::Compared(Box::new(Compared { exact, candidates, seen: Mutex::default() }))
     }
 
-    /// The root of the mean square error of int8 over that of the results, where it was looked at.
-    pub(crate) fn error(&self) -> Option<f64> {
+    /// The greatest magnitude of each column of the activations, where it was looked at.
+    pub(crate) fn greatest(&self) -> Option<Vec<f32>> {
         let Self::Compared(compared) = self else { return None };
-        let [error, whole] = *compared.squares.lock().unwrap_or_else(PoisonError::into_inner);
-        Some(if whole > 0.0 { (error / whole).sqrt() } else { 0.0 })
+        Some(compared.seen().greatest.clone())
+    }
+
+    /// The best of the forms in int8 that were looked at.
+    pub(crate) fn choice(&self) -> Option<Choice> {
+        let Self::Compared(compared) = self else { return None };
+        let seen = compared.seen();
+        let error = |squares: f64| if seen.whole > 0.0 { (squares / seen.whole).sqrt() } else { 0.0 };
+        let (best, squares) = seen.errors.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1))?;
+        Some(Choice { error: error(*squares), factors: compared.candidates[best].factors().to_vec() })
     }
 
     /// The product with `rows`, into `out`: written, bent, or added to what stands there.
@@ -50,7 +75,7 @@ impl Matrix {
                 }
             }
             Self::Int8(matrix) => {
-                scratch.quantized.quantize(rows, matrix.inputs());
+                matrix.quantize(rows, &mut scratch.quantized);
                 let quantized = Instant::now();
                 out.resize(scratch.quantized.rows() * matrix.outputs(), 0.0);
                 matrix.product(crew, &scratch.quantized, edge, out);
@@ -69,16 +94,30 @@ impl Matrix {
 }
 
 impl Compared {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn look(&self, crew: &Crew<'_>, rows: &[f32], scratch: &mut ProductScratch) {
-        scratch.quantized.quantize(rows, self.int8.inputs());
-        let mut rounded = vec![0.0; scratch.quantized.rows() * self.int8.outputs()];
-        self.int8.product(crew, &scratch.quantized, Edge::Write, &mut rounded);
-        scratch.result.resize(rounded.len(), 0.0);
-        self.exact.product(crew, rows, &mut scratch.result);
+        let wanted = &mut scratch.result;
+        wanted.resize(rows.len() / self.exact.inputs() * self.exact.outputs(), 0.0);
+        self.exact.product(crew, rows, wanted);
         let square = |value: f32| f64::from(value) * f64::from(value);
-        let mut squares = self.squares.lock().unwrap_or_else(PoisonError::into_inner);
-        squares[0] += rounded.iter().zip(&scratch.result).map(|(a, b)| square(a - b)).sum::<f64>();
-        squares[1] += scratch.result.iter().map(|&value| square(value)).sum::<f64>();
+        let mut rounded = vec![0.0; wanted.len()];
+        let error = |candidate: &Int8Matrix| {
+            candidate.quantize(rows, &mut scratch.quantized);
+            candidate.product(crew, &scratch.quantized, Edge::Write, &mut rounded);
+            rounded.iter().zip(&*wanted).map(|(a, b)| square(a - b)).sum()
+        };
+        let errors: Vec<f64> = self.candidates.iter().map(error).collect();
+        let mut seen = self.seen();
+        seen.greatest.resize(self.exact.inputs(), 0.0);
+        for row in rows.chunks_exact(self.exact.inputs()) {
+            seen.greatest.iter_mut().zip(row).for_each(|(most, value)| *most = most.max(value.abs()));
+        }
+        seen.whole += wanted.iter().map(|&value| square(value)).sum::<f64>();
+        seen.errors.resize(errors.len(), 0.0);
+        seen.errors.iter_mut().zip(errors).for_each(|(sum, error)| *sum += error);
     }
 }
 

@@ -1,7 +1,8 @@
 //! Which products may be computed in int8: found by computing sample lines both ways.
 
-use crate::{Engine, EngineError, weights::Numbers};
+use crate::{Engine, EngineError, matrix::Matrix, weights::Numbers};
 use attackline_model::{Classifier, Encoded, LayerRole, ModelFolder, Prediction, Quantization, Role};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What quantisation may cost.
 #[derive(Debug, Clone, Copy)]
@@ -20,15 +21,23 @@ impl Default for QuantizeOptions {
     }
 }
 
-/// The folder with the products of its layers in int8, but for those that suffer on `lines`; what it costs stands in its settings.
+/// The folder with the products of its layers in int8, but for those that suffer on `lines`; what it costs stands in its settings. Each product
+/// gets the factors of its columns that lose least of its results on them, or none.
 ///
 /// `lines` are token ids, as [`Classifier::encode`] gives them.
 pub fn quantize(folder: &ModelFolder, lines: &[Vec<u32>], options: QuantizeOptions) -> Result<ModelFolder, EngineError> {
-    let both = Engine::with_numbers(folder, Numbers::Compared)?;
     let lines: Vec<Encoded> = lines.iter().cloned().map(Encoded::from).collect();
-    let exact = predictions(&both, &lines, options.threads);
-    let errors = both.encoder().errors();
+    let looked = |greatest| -> Result<_, EngineError> {
+        let both = Engine::with_numbers(folder, Numbers::Compared(Arc::new(greatest)))?;
+        let exact = predictions(&both, &lines, options.threads);
+        Ok((both, exact))
+    };
+    let greatest = looked(BTreeMap::new())?.0.encoder().of_products(Matrix::greatest).into_iter().collect();
+    let (both, exact) = looked(greatest)?;
+    let choices = both.encoder().of_products(Matrix::choice);
     drop(both);
+    let errors: Vec<(String, f64)> = choices.iter().map(|(name, choice)| (name.clone(), choice.error)).collect();
+    let factors: BTreeMap<String, Vec<f32>> = choices.into_iter().map(|(name, choice)| (name, choice.factors)).collect();
     let mut worst: Vec<&(String, f64)> = errors.iter().collect();
     worst.sort_by(|a, b| b.1.total_cmp(&a.1));
     let mut kept = worst.iter().take_while(|(_, error)| *error > options.greatest_error).count();
@@ -36,11 +45,11 @@ pub fn quantize(folder: &ModelFolder, lines: &[Vec<u32>], options: QuantizeOptio
         let mut names: Vec<String> = worst[..kept].iter().map(|(name, _)| name.clone()).collect();
         names.sort();
         let mut quantization = Quantization { lines: lines.len(), kept: names.clone(), errors: errors.clone(), ..Quantization::default() };
-        let keep = |role: Role| product_name(role).is_some_and(|name| names.contains(&name));
-        let rounded = predictions(&Engine::new(&folder.quantized(quantization.clone(), keep)?)?, &lines, options.threads);
+        let chosen = |role: Role| product_name(role).filter(|name| !names.contains(name)).and_then(|name| factors.get(&name).map(Vec::as_slice));
+        let rounded = predictions(&Engine::new(&folder.quantized(quantization.clone(), chosen)?)?, &lines, options.threads);
         (quantization.same_label, quantization.mean_drift) = compare(&exact, &rounded);
         if quantization.mean_drift <= options.greatest_drift || kept == worst.len() {
-            return Ok(folder.quantized(quantization, keep)?);
+            return Ok(folder.quantized(quantization, chosen)?);
         }
         kept = (2 * kept).clamp(1, worst.len());
     }

@@ -3,7 +3,7 @@
 use crate::matrix::Matrix;
 use attackline_kernels::{Crew, Int8Matrix, PackedMatrix, RelativeTerms, layer_norm};
 use attackline_model::{EncoderSpec, Int8Tensor, LayerRole, ModelError, ModelFolder, RelativePositions, Role, Tensor, WeightLayout};
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Gain and bias of a layer norm, each `[hidden]`.
 pub(crate) struct Norm {
@@ -37,12 +37,13 @@ impl Layer {
 }
 
 /// What a layer's products are computed in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) enum Numbers {
     /// In int8 where the folder is quantised and the weights are stored so, else in f32.
     AsStored,
-    /// In both, to see the error.
-    Compared,
+    /// In f32, and in int8 with several sets of factors beside it, to see the errors. The factors need the greatest magnitude of each column
+    /// of the products' inputs, by the products' names; without it that is what is seen.
+    Compared(Arc<BTreeMap<String, Vec<f32>>>),
 }
 
 /// The vectors of the words, `[vocabulary, embedding]`.
@@ -112,44 +113,56 @@ impl Source<'_> {
         }
     }
 
-    /// The weights in int8, as they are stored or, to compare, as they would be.
+    /// The weights in int8, where the folder is quantised and they are stored so.
     fn int8(&self, role: Role) -> Result<Option<Arc<Int8Tensor>>, ModelError> {
-        match self.numbers {
-            Numbers::Compared => Ok(Int8Tensor::quantize(&self.tensor(role)?).map(Arc::new)),
-            Numbers::AsStored if self.folder.settings.quantization.is_some() => self.folder.weights.int8(&self.layout.require(role)?.name),
-            Numbers::AsStored => Ok(None),
-        }
+        let quantized = self.folder.settings.quantization.is_some();
+        if quantized { self.folder.weights.int8(&self.layout.require(role)?.name) } else { Ok(None) }
     }
 
-    /// One product of the outputs of several weights.
-    fn layer_product(&self, index: usize, parts: &[(LayerRole, LayerRole)]) -> Result<Matrix, ModelError> {
-        let (mut bias, mut parts_int8) = (Vec::new(), Vec::new());
-        for &(part_weight, part_bias) in parts {
-            bias.extend(self.data(Role::Layer(index, part_bias))?);
-            parts_int8.extend(self.int8(Role::Layer(index, part_weight))?);
+    /// The product `name` of the outputs of several weights.
+    fn layer_product(&self, index: usize, name: &str, parts: &[(LayerRole, LayerRole)]) -> Result<Matrix, ModelError> {
+        let mut bias = Vec::new();
+        for &(_, part) in parts {
+            bias.extend(self.data(Role::Layer(index, part))?);
         }
-        let int8 = (parts_int8.len() == parts.len()).then(|| {
-            let (mut values, mut scales) = (Vec::new(), Vec::new());
-            for part in &parts_int8 {
-                values.extend_from_slice(&part.values);
-                scales.extend_from_slice(&part.scales);
-            }
-            Int8Matrix::new(&values, &scales, &bias, parts_int8[0].shape[1])
-        });
-        if let (Some(int8), Numbers::AsStored) = (int8.as_ref(), self.numbers) {
-            return Ok(Matrix::Int8(int8.clone()));
+        if let Numbers::AsStored = self.numbers
+            && let Some(matrix) = self.stored_int8(index, parts, &bias)?
+        {
+            return Ok(Matrix::Int8(matrix));
         }
         let (mut weight, mut inputs) = (Vec::new(), 0);
-        for &(part_weight, _) in parts {
-            let part = self.tensor(Role::Layer(index, part_weight))?;
-            weight.extend(part.data);
+        for &(part, _) in parts {
+            let part = self.tensor(Role::Layer(index, part))?;
             inputs = part.shape[1];
+            weight.extend(part.data);
         }
         let exact = PackedMatrix::new(&weight, &bias, inputs);
-        Ok(match int8 {
-            Some(int8) => Matrix::compared(exact, int8),
-            None => Matrix::F32(exact),
+        Ok(match &self.numbers {
+            Numbers::AsStored => Matrix::F32(exact),
+            Numbers::Compared(greatest) => {
+                let weight = Tensor { shape: vec![bias.len(), inputs], data: weight };
+                let greatest = greatest.get(&format!("layer.{index}.{name}"));
+                Matrix::compared(exact, greatest.map(|greatest| candidates(&weight, &bias, greatest)).unwrap_or_default())
+            }
         })
+    }
+
+    /// A product as it is stored in int8; `None` where a part of it isn't.
+    fn stored_int8(&self, index: usize, parts: &[(LayerRole, LayerRole)], bias: &[f32]) -> Result<Option<Int8Matrix>, ModelError> {
+        let (mut values, mut scales, mut first) = (Vec::new(), Vec::new(), None::<Arc<Int8Tensor>>);
+        for &(part, _) in parts {
+            let role = Role::Layer(index, part);
+            let Some(tensor) = self.int8(role)? else { return Ok(None) };
+            values.extend_from_slice(&tensor.values);
+            scales.extend_from_slice(&tensor.scales);
+            let first = first.get_or_insert_with(|| tensor.clone());
+            if first.factors != tensor.factors {
+                let reason = format!("tensor {} has other factors than those that are multiplied with the same", self.layout.require(role)?.name);
+                return Err(ModelError::damaged("model.safetensors", reason));
+            }
+        }
+        let first = first.expect("a product has parts");
+        Ok(Some(Int8Matrix::new(&values, &scales, bias, first.shape[1]).with_factors(first.factors.clone())))
     }
 
     /// What is added to the words' vectors.
@@ -206,12 +219,16 @@ impl Source<'_> {
         use LayerRole::*;
         let role = |role| Role::Layer(index, role);
         Ok(Layer {
-            query_key_value: self.layer_product(index, &[(QueryWeight, QueryBias), (KeyWeight, KeyBias), (ValueWeight, ValueBias)])?,
+            query_key_value: self.layer_product(
+                index,
+                "query_key_value",
+                &[(QueryWeight, QueryBias), (KeyWeight, KeyBias), (ValueWeight, ValueBias)],
+            )?,
             relative: relative_rows.map(|(relative, rows)| self.relative_terms(relative, rows, index)).transpose()?,
-            attention_output: self.layer_product(index, &[(AttentionOutputWeight, AttentionOutputBias)])?,
+            attention_output: self.layer_product(index, "attention_output", &[(AttentionOutputWeight, AttentionOutputBias)])?,
             attention_norm: self.norm(role(AttentionNormGain), role(AttentionNormBias))?,
-            up: self.layer_product(index, &[(UpWeight, UpBias)])?,
-            down: self.layer_product(index, &[(DownWeight, DownBias)])?,
+            up: self.layer_product(index, "up", &[(UpWeight, UpBias)])?,
+            down: self.layer_product(index, "down", &[(DownWeight, DownBias)])?,
             output_norm: self.norm(role(OutputNormGain), role(OutputNormBias))?,
         })
     }
@@ -224,6 +241,31 @@ impl Source<'_> {
         })
     }
 }
+
+/// How much of a column's magnitude the factors take off the activations; what is left of it they give to the weights. 0 would be no factors.
+const SHARES: [f32; 5] = [0.4, 0.5, 0.6, 0.7, 0.8];
+
+/// The product in int8 without factors, then with those of [`SHARES`]: `weight^(1 - share) / greatest^share` by column, where `greatest` is the
+/// greatest magnitude of a column of the activations and `weight` that of the weights (SmoothQuant; Xiao et al. 2023).
+fn candidates(weight: &Tensor, bias: &[f32], greatest: &[f32]) -> Vec<Int8Matrix> {
+    let mut columns = vec![0.0f32; greatest.len()];
+    for row in weight.data.chunks_exact(greatest.len()) {
+        columns.iter_mut().zip(row).for_each(|(most, value)| *most = most.max(value.abs()));
+    }
+    let factors = |share: f32| -> Vec<f32> {
+        let factor = |(greatest, weight): (&f32, &f32)| weight.max(LEAST).powf(1.0 - share) / greatest.max(LEAST).powf(share);
+        greatest.iter().zip(&columns).map(factor).collect()
+    };
+    let sets = std::iter::once(Vec::new()).chain(SHARES.map(factors));
+    let matrix = |factors: Vec<f32>| {
+        let rounded = Int8Tensor::quantize_by(weight, &factors)?;
+        Some(Int8Matrix::new(&rounded.values, &rounded.scales, bias, greatest.len()).with_factors(factors))
+    };
+    sets.filter_map(matrix).collect()
+}
+
+/// A column that is nearly nothing counts as so much.
+const LEAST: f32 = 1e-5;
 
 impl EncoderWeights {
     /// Lays out the weights for lines of up to `longest` tokens.

@@ -85,8 +85,8 @@ fn a_folder_and_a_pack_hold_the_very_model_and_an_export_widens_it() {
         let batch: TokenBatch = lines.iter().map(Vec::as_slice).collect();
         // Keep something in f32, to see that it stays so.
         let kept = weight_name(&exact, 1, LayerRole::UpWeight);
-        let keep = |role| role == Role::Layer(1, LayerRole::UpWeight);
-        let rounded = exact.quantized(Quantization { kept: vec!["layer.1.up".into()], ..Quantization::default() }, keep).unwrap();
+        let factors = |role| (role != Role::Layer(1, LayerRole::UpWeight)).then_some(&[][..]);
+        let rounded = exact.quantized(Quantization { kept: vec!["layer.1.up".into()], ..Quantization::default() }, factors).unwrap();
         let logits = Engine::new(&rounded).unwrap().logits(&batch);
 
         let (path, exported) = (directory.join(name), directory.join(format!("{name}-exported")));
@@ -116,11 +116,51 @@ fn a_folder_and_a_pack_hold_the_very_model_and_an_export_widens_it() {
 }
 
 #[test]
+fn factors_of_the_columns_are_kept_in_folders_and_packs_and_exported_away() {
+    let directory = std::env::temp_dir().join(format!("attackline-factors-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&directory);
+    let (lines, exact) = (expected("tiny-bert").lines, folder("tiny-bert"));
+    let batch: TokenBatch = lines.iter().map(Vec::as_slice).collect();
+    let hidden = exact.spec.hidden;
+    let factors: Vec<f32> = (0..hidden).map(|column| 0.5 + 0.1 * (column % 9) as f32).collect();
+    let only_up = |role| matches!(role, Role::Layer(_, LayerRole::UpWeight)).then_some(&factors[..]);
+    let rounded = exact.quantized(Quantization::default(), only_up).unwrap();
+    let up = weight_name(&exact, 0, LayerRole::UpWeight);
+    assert!(rounded.weights.has_factors(&up));
+    let logits = Engine::new(&rounded).unwrap().logits(&batch);
+    assert!(greatest_difference(&logits, &Engine::new(&exact).unwrap().logits(&batch)) < 0.2);
+
+    rounded.write(&directory).unwrap();
+    let read = ModelFolder::read(&directory).unwrap();
+    assert_eq!(read.weights.int8(&up).unwrap().unwrap().factors, factors);
+    assert_eq!(Engine::new(&read).unwrap().logits(&batch), logits);
+    let pack = read.to_pack().unwrap();
+    assert_eq!(&pack[..8], b"ALPACK02", "a program that knows no factors must refuse it");
+    assert_eq!(ModelFolder::from_pack(&pack).unwrap().weights.int8(&up).unwrap().unwrap().factors, factors);
+    for length in (0..pack.len()).step_by(1009) {
+        assert!(ModelFolder::from_pack(&pack[..length]).is_err(), "cut to {length} bytes");
+    }
+    let widened = read.weights.clone().in_f32().tensor(&up).unwrap();
+    let away = widened.data.iter().zip(&exact.weights.tensor(&up).unwrap().data).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(away > 0.0 && away < 0.02, "{away}");
+
+    // Query, key and value are multiplied with the same activations.
+    let parted = |role| match role {
+        Role::Layer(0, LayerRole::QueryWeight) => Some(&factors[..]),
+        Role::Layer(..) => Some(&[][..]),
+        _ => None,
+    };
+    let error = Engine::new(&exact.quantized(Quantization::default(), parted).unwrap()).err().unwrap().to_string();
+    assert!(error.contains("other factors"), "{error}");
+    std::fs::remove_dir_all(&directory).unwrap();
+}
+
+#[test]
 fn a_damaged_int8_file_is_refused() {
     let directory = std::env::temp_dir().join(format!("attackline-int8-damaged-{}", std::process::id()));
     let _ = std::fs::remove_dir_all(&directory);
     let exact = folder("tiny-bert");
-    exact.quantized(Quantization::default(), |_| false).unwrap().write(&directory).unwrap();
+    exact.quantized(Quantization::default(), |_| Some(&[])).unwrap().write(&directory).unwrap();
     let file = directory.join("model.safetensors");
     let sound = std::fs::read(&file).unwrap();
     let header = u64::from_le_bytes(sound[..8].try_into().unwrap()) as usize;

@@ -25,8 +25,17 @@ enum Entry {
     Held(Arc<Tensor>),
     HeldInt8(Arc<Int8Tensor>),
     Stored(Arc<WeightFile>, StoredTensor),
-    /// Integers, and the scales of their rows.
-    StoredInt8(Arc<WeightFile>, StoredTensor, StoredTensor),
+    StoredInt8(Arc<WeightFile>, StoredInt8),
+}
+
+/// Where an int8 matrix stands.
+#[derive(Debug, Clone)]
+struct StoredInt8 {
+    values: StoredTensor,
+    /// One for each row.
+    scales: StoredTensor,
+    /// One for each column, where there are some.
+    factors: Option<StoredTensor>,
 }
 
 #[derive(Debug)]
@@ -64,10 +73,18 @@ impl Checkpoint {
         for name in matrices {
             let Some(scales) = entries.remove(&format!("{name}{}", safetensors_file::SCALE)) else { continue };
             let Some(values) = entries.remove(&name) else { continue };
-            if values.shape.len() != 2 || scales.shape != values.shape[..1] || scales.element != ElementType::F32 {
+            let factors = entries.remove(&format!("{name}{}", safetensors_file::FACTOR));
+            let floats = |tensor: &StoredTensor, shape: &[usize]| tensor.shape == shape && tensor.element == ElementType::F32;
+            if values.shape.len() != 2 || !floats(&scales, &values.shape[..1]) {
                 return Err(ModelError::damaged(&file.name, format!("tensor {name} is int8, and its scales are not one f32 for each of its rows")));
             }
-            self.entries.insert(name, Entry::StoredInt8(file.clone(), values, scales));
+            if factors.as_ref().is_some_and(|factors| !floats(factors, &values.shape[1..])) {
+                return Err(ModelError::damaged(
+                    &file.name,
+                    format!("tensor {name} is int8, and its factors are not one f32 for each of its columns"),
+                ));
+            }
+            self.entries.insert(name, Entry::StoredInt8(file.clone(), StoredInt8 { values, scales, factors }));
         }
         self.entries.extend(entries.into_iter().map(|(name, tensor)| (name, Entry::Stored(file.clone(), tensor))));
         Ok(())
@@ -121,7 +138,7 @@ impl Checkpoint {
         self.entries.get(name).map(|entry| match entry {
             Entry::Held(tensor) => &tensor.shape[..],
             Entry::HeldInt8(tensor) => &tensor.shape[..],
-            Entry::Stored(_, tensor) | Entry::StoredInt8(_, tensor, _) => &tensor.shape[..],
+            Entry::Stored(_, tensor) | Entry::StoredInt8(_, StoredInt8 { values: tensor, .. }) => &tensor.shape[..],
         })
     }
 
@@ -130,7 +147,7 @@ impl Checkpoint {
         match self.entries.get(name) {
             Some(Entry::Held(tensor)) => Ok(Tensor::clone(tensor)),
             Some(Entry::HeldInt8(tensor)) => Ok(tensor.widened()),
-            Some(Entry::StoredInt8(file, values, scales)) => Ok(file.int8(values, scales)?.widened()),
+            Some(Entry::StoredInt8(file, stored)) => Ok(file.int8(stored)?.widened()),
             Some(Entry::Stored(file, tensor)) => tensor.read(&mut *file.file.lock().unwrap_or_else(PoisonError::into_inner), &file.name),
             None => Err(ModelError::MissingTensors { missing: vec![(name.to_owned(), Vec::new())], surplus: Vec::new() }),
         }
@@ -141,11 +158,20 @@ impl Checkpoint {
         !self.in_f32 && matches!(self.entries.get(name), Some(Entry::HeldInt8(_) | Entry::StoredInt8(..)))
     }
 
+    /// Whether a matrix that is kept as int8 has factors of its columns.
+    pub fn has_factors(&self, name: &str) -> bool {
+        match self.entries.get(name) {
+            Some(Entry::HeldInt8(tensor)) => !tensor.factors.is_empty(),
+            Some(Entry::StoredInt8(_, stored)) => stored.factors.is_some(),
+            _ => false,
+        }
+    }
+
     /// Reads a matrix that is kept as int8; `None` where it isn't.
     pub fn int8(&self, name: &str) -> Result<Option<Arc<Int8Tensor>>, ModelError> {
         match self.entries.get(name).filter(|_| !self.in_f32) {
             Some(Entry::HeldInt8(tensor)) => Ok(Some(tensor.clone())),
-            Some(Entry::StoredInt8(file, values, scales)) => Ok(Some(Arc::new(file.int8(values, scales)?))),
+            Some(Entry::StoredInt8(file, stored)) => Ok(Some(Arc::new(file.int8(stored)?))),
             _ => Ok(None),
         }
     }
@@ -184,10 +210,15 @@ impl Checkpoint {
 }
 
 impl WeightFile {
-    fn int8(&self, values: &StoredTensor, scales: &StoredTensor) -> Result<Int8Tensor, ModelError> {
+    fn int8(&self, StoredInt8 { values, scales, factors }: &StoredInt8) -> Result<Int8Tensor, ModelError> {
         let file = &mut *self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let shape = [values.shape[0], values.shape[1]];
-        Ok(Int8Tensor { shape, values: values.read_int8(file, &self.name)?, scales: scales.read(file, &self.name)?.data })
+        let factors = factors.as_ref().map(|factors| factors.read(file, &self.name)).transpose()?;
+        Ok(Int8Tensor {
+            shape: [values.shape[0], values.shape[1]],
+            values: values.read_int8(file, &self.name)?,
+            scales: scales.read(file, &self.name)?.data,
+            factors: factors.map(|factors| factors.data).unwrap_or_default(),
+        })
     }
 }
 

@@ -119,14 +119,19 @@ impl ModelFolder {
         Self::from_parts(files, weights.into())
     }
 
-    /// The same model with the matrices of the layers' products in int8, but for those that `keep` names, and the word embedding;
-    /// `quantization` says what that costs.
-    pub fn quantized(&self, quantization: Quantization, keep: impl Fn(Role) -> bool) -> Result<Self, ModelError> {
+    /// The same model with the word embedding in int8, and the matrices of the layers' products with the factors of their columns that `factors`
+    /// gives (empty for none), but for those that it gives `None` for; `quantization` says what that costs.
+    pub fn quantized<'a>(&self, quantization: Quantization, factors: impl Fn(Role) -> Option<&'a [f32]>) -> Result<Self, ModelError> {
         let mut folder = self.clone();
         let layout = WeightLayout::new(&self.spec, self.labels.as_ref().map_or(0, Labels::len));
-        let chosen = |role: Role| role == Role::WordEmbedding || role.is_layer_product() && !keep(role);
-        for entry in layout.entries().iter().filter(|entry| chosen(entry.role)) {
-            if let Some(tensor) = Int8Tensor::quantize(&self.weights.tensor(&entry.name)?) {
+        for entry in layout.entries() {
+            let chosen = match entry.role {
+                Role::WordEmbedding => Some(&[][..]),
+                role if role.is_layer_product() => factors(role),
+                _ => None,
+            };
+            let Some(factors) = chosen else { continue };
+            if let Some(tensor) = Int8Tensor::quantize_by(&self.weights.tensor(&entry.name)?, factors) {
                 folder.weights.insert_int8(entry.name.clone(), tensor);
             }
         }

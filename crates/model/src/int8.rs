@@ -1,6 +1,7 @@
 use crate::{ModelError, Tensor};
 
-/// A matrix of 8-bit integers with a scale for each of its rows: an element is worth `scale · value`.
+/// A matrix of 8-bit integers with a scale for each of its rows, and where they help factors of its columns: an element is worth
+/// `scale · value · factor`.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Int8Tensor {
     /// Rows and columns.
@@ -9,6 +10,9 @@ pub struct Int8Tensor {
     pub values: Vec<i8>,
     /// One for each row.
     pub scales: Vec<f32>,
+    /// One for each column, by which the column of what the matrix is multiplied with is multiplied before it is rounded too; empty where all
+    /// would be 1.
+    pub factors: Vec<f32>,
 }
 
 impl Int8Tensor {
@@ -25,19 +29,32 @@ impl Int8Tensor {
             values.extend(row.iter().map(|value| (value * inverse).round() as i8));
         }
         scales.resize(rows, 0.0);
-        Some(Self { shape: [rows, width], values, scales })
+        Some(Self { shape: [rows, width], values, scales, factors: Vec::new() })
+    }
+
+    /// Rounds a matrix whose columns are first divided by `factors`, each greater than 0; none leave them as they are.
+    pub fn quantize_by(tensor: &Tensor, factors: &[f32]) -> Option<Self> {
+        if factors.is_empty() {
+            return Self::quantize(tensor);
+        }
+        let data = tensor.data.iter().zip(factors.iter().cycle()).map(|(value, factor)| value / factor).collect();
+        let rounded = Self::quantize(&Tensor { shape: tensor.shape.clone(), data })?;
+        (rounded.shape[1] == factors.len()).then(|| Self { factors: factors.to_vec(), ..rounded })
     }
 
     /// The values that it stands for.
     pub fn widened(&self) -> Tensor {
         let rows = self.values.chunks_exact(self.shape[1].max(1)).zip(&self.scales);
-        let data = rows.flat_map(|(row, &scale)| row.iter().map(move |&value| f32::from(value) * scale)).collect();
+        let mut data: Vec<f32> = rows.flat_map(|(row, &scale)| row.iter().map(move |&value| f32::from(value) * scale)).collect();
+        if !self.factors.is_empty() {
+            data.iter_mut().zip(self.factors.iter().cycle()).for_each(|(value, factor)| *value *= factor);
+        }
         Tensor { shape: self.shape.to_vec(), data }
     }
 
-    /// Refuses a scale that is no number, in the tensor `name` of `file`.
+    /// Refuses a scale or a factor that is no number, in the tensor `name` of `file`.
     pub(crate) fn check(&self, file: &str, name: &str) -> Result<(), ModelError> {
-        match self.scales.iter().find(|scale| !scale.is_finite()) {
+        match self.scales.iter().chain(&self.factors).find(|scale| !scale.is_finite()) {
             Some(bad) => Err(ModelError::damaged(file, format!("tensor {name} holds the scale {bad}"))),
             None => Ok(()),
         }
@@ -59,5 +76,12 @@ mod tests {
         }
         assert_eq!(Int8Tensor::quantize(&back).unwrap().values, int8.values);
         assert_eq!(Int8Tensor::quantize(&Tensor::zeros(&[4])), None);
+        let factors = [0.01, 1.0, 0.5, 1e-6];
+        let int8 = Int8Tensor::quantize_by(&tensor, &factors).unwrap();
+        let back = int8.widened();
+        for (index, (a, b)) in back.data.iter().zip(&tensor.data).enumerate() {
+            assert!((a - b).abs() <= 0.5001 * int8.scales[index / 4] * factors[index % 4], "{index}: {b} came back as {a}");
+        }
+        assert_eq!(Int8Tensor::quantize_by(&tensor, &[1.0]), None, "one factor for four columns");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Layout: the magic, the length of the header (u32, little-endian), the header (JSON, deflated, so that nothing in it
 //! stands in clear), then the tensors' bytes. Matrices are stored in int8 with one f32 scale a row (symmetric, round to
-//! nearest); vectors, and the matrices that a quantised model keeps in f32, in f32.
+//! nearest), some with one f32 factor a column before them all; vectors, and the matrices that a quantised model keeps in f32, in f32.
 
 use crate::{Checkpoint, FolderFiles, Int8Tensor, ModelError, ModelFolder, Tensor, WeightLayout, tensor::element_count};
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 use std::io::{Read, Write};
 
 const MAGIC: &[u8; 8] = b"ALPACK01";
+
+/// The magic of a pack in which matrices have factors: a program that knows none must not read it.
+const MAGIC_WITH_FACTORS: &[u8; 8] = b"ALPACK02";
 const FILE: &str = "model pack";
 
 /// The most that a header may hold once inflated.
@@ -28,6 +31,9 @@ struct Entry {
     /// A matrix that is stored in f32 all the same.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     exact: bool,
+    /// A matrix in int8 with factors of its columns.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    factors: bool,
 }
 
 impl ModelFolder {
@@ -41,14 +47,16 @@ impl ModelFolder {
         let kept = self.kept_in_f32();
         let entry = |name: &str| {
             let exact = kept.iter().any(|kept| kept == name);
-            self.weights.shape(name).map(|shape| Entry { name: name.to_owned(), shape: shape.to_vec(), exact })
+            let factors = self.weights.has_factors(name);
+            self.weights.shape(name).map(|shape| Entry { name: name.to_owned(), shape: shape.to_vec(), exact, factors })
         };
         let tensors: Vec<Entry> = self.weights.names().filter_map(entry).collect();
+        let magic = if tensors.iter().any(|entry| entry.factors) { MAGIC_WITH_FACTORS } else { MAGIC };
         let header = serde_json::to_vec(&Header { files, tensors }).map_err(|error| ModelError::damaged(FILE, error))?;
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
         encoder.write_all(&header)?;
         let header = encoder.finish()?;
-        let mut pack = MAGIC.to_vec();
+        let mut pack = magic.to_vec();
         pack.extend((header.len() as u32).to_le_bytes());
         pack.extend(header);
         for name in self.weights.names() {
@@ -68,7 +76,8 @@ impl ModelFolder {
     /// Reads a pack and checks it as [`ModelFolder::read`] does.
     pub fn from_pack(pack: &[u8]) -> Result<Self, ModelError> {
         let short = || ModelError::damaged(FILE, "cut short");
-        let rest = pack.strip_prefix(MAGIC).ok_or_else(|| ModelError::damaged(FILE, "not a model pack, or one of another version"))?;
+        let rest = pack.strip_prefix(MAGIC).or_else(|| pack.strip_prefix(MAGIC_WITH_FACTORS));
+        let rest = rest.ok_or_else(|| ModelError::damaged(FILE, "not a model pack, or one of another version"))?;
         let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
         let (header, mut body) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(short)?;
         let mut json = Vec::new();
@@ -78,14 +87,14 @@ impl ModelFolder {
         for entry in header.tensors {
             match (&entry.shape[..], entry.exact) {
                 (&[rows, width], false) => {
-                    let tensor = read_int8(rows, width, &mut body).ok_or_else(short)?;
+                    let tensor = read_int8(rows, width, entry.factors, &mut body).ok_or_else(short)?;
                     tensor.check(FILE, &entry.name)?;
                     weights.insert_int8(entry.name, tensor);
                 }
                 _ => {
                     let count = element_count(FILE, &entry.name, &entry.shape)?;
                     let bytes = count.checked_mul(4).and_then(|bytes| body.split_off(..bytes)).ok_or_else(short)?;
-                    let data: Vec<f32> = bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect();
+                    let data = floats(bytes);
                     if data.iter().any(|value| !value.is_finite()) {
                         return Err(ModelError::damaged(FILE, format!("tensor {} holds a value that is no number", entry.name)));
                     }
@@ -109,14 +118,20 @@ impl ModelFolder {
 }
 
 fn write_int8(tensor: &Int8Tensor, pack: &mut Vec<u8>) {
+    pack.extend(tensor.factors.iter().flat_map(|factor| factor.to_le_bytes()));
     for (row, scale) in tensor.values.chunks_exact(tensor.shape[1].max(1)).zip(&tensor.scales) {
         pack.extend(scale.to_le_bytes());
         pack.extend(row.iter().map(|&value| value as u8));
     }
 }
 
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()
+}
+
 /// Takes a matrix off `body`; `None` where the bytes end before it does.
-fn read_int8(rows: usize, width: usize, body: &mut &[u8]) -> Option<Int8Tensor> {
+fn read_int8(rows: usize, width: usize, with_factors: bool, body: &mut &[u8]) -> Option<Int8Tensor> {
+    let factors = if with_factors { floats(body.split_off(..width.checked_mul(4)?)?) } else { Vec::new() };
     let stride = width.checked_add(4)?;
     let bytes = body.split_off(..rows.checked_mul(stride)?)?;
     let (mut values, mut scales) = (Vec::with_capacity(rows * width), Vec::with_capacity(rows));
@@ -125,5 +140,5 @@ fn read_int8(rows: usize, width: usize, body: &mut &[u8]) -> Option<Int8Tensor> 
         scales.push(f32::from_le_bytes(*scale));
         values.extend(row.iter().map(|&byte| byte as i8));
     }
-    Some(Int8Tensor { shape: [rows, width], values, scales })
+    Some(Int8Tensor { shape: [rows, width], values, scales, factors })
 }

@@ -111,8 +111,11 @@ fn stored(file: &str, name: String, claim: Claim, base: u64, size: u64) -> Resul
 /// Stands behind the name of an int8 matrix in the name of its rows' scales.
 pub(crate) const SCALE: &str = ".scale";
 
+/// The same for its columns' factors, where it has some.
+pub(crate) const FACTOR: &str = ".factor";
+
 /// Writes a safetensors file, tensors in the order of their names, each read when it is written: in f32, or in int8 with the scales of the
-/// rows after them.
+/// rows, and where there are some the factors of the columns, before them.
 pub(crate) fn write(weights: &Checkpoint, out: &mut impl Write) -> Result<(), ModelError> {
     let mut header = Map::from_iter([("__metadata__".to_owned(), json!({"format": "pt"}))]);
     let mut end = 0;
@@ -128,7 +131,11 @@ pub(crate) fn write(weights: &Checkpoint, out: &mut impl Write) -> Result<(), Mo
         entry((*name).to_owned(), "F32", weights.shape(name).unwrap_or_default(), 4)?;
     }
     for name in &integers {
-        entry(format!("{name}{SCALE}"), "F32", &weights.shape(name).unwrap_or_default()[..1], 4)?;
+        let shape = weights.shape(name).unwrap_or_default();
+        entry(format!("{name}{SCALE}"), "F32", &shape[..1], 4)?;
+        if weights.has_factors(name) {
+            entry(format!("{name}{FACTOR}"), "F32", &shape[1..], 4)?;
+        }
     }
     for name in &integers {
         entry((*name).to_owned(), "I8", weights.shape(name).unwrap_or_default(), 1)?;
@@ -143,7 +150,9 @@ pub(crate) fn write(weights: &Checkpoint, out: &mut impl Write) -> Result<(), Mo
     }
     let read = |name: &str| weights.int8(name)?.ok_or_else(|| ModelError::damaged("model.safetensors", format!("{name} is no longer int8")));
     for name in &integers {
-        write_floats(&read(name)?.scales, out)?;
+        let tensor = read(name)?;
+        write_floats(&tensor.scales, out)?;
+        write_floats(&tensor.factors, out)?;
     }
     for name in &integers {
         let bytes: Vec<u8> = read(name)?.values.iter().map(|&value| value as u8).collect();

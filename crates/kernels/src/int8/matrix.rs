@@ -29,6 +29,8 @@ pub struct Int8Matrix {
     /// The sum of each output's weights: what a zero point of 1 adds to the sum of products.
     sums: Vec<i32>,
     bias: Vec<f32>,
+    /// What the columns of the activations are multiplied by before they are rounded; none where they stay as they are.
+    factors: Vec<f32>,
     outputs: usize,
     inputs: usize,
     isa: Isa,
@@ -59,7 +61,25 @@ impl Int8Matrix {
             values.resize(count * PANEL, 0.0);
             values
         };
-        Self { panels, scales: padded(scales), sums, bias: padded(bias), outputs, inputs, isa: Isa::detect() }
+        Self { panels, scales: padded(scales), sums, bias: padded(bias), factors: Vec::new(), outputs, inputs, isa: Isa::detect() }
+    }
+
+    /// The same matrix for activations whose columns are multiplied by `factors`, one an input, before they are rounded; its values are those of
+    /// weights divided by them. So columns of very different size lose as little as if they were alike (SmoothQuant; Xiao et al. 2023).
+    /// No factors: the columns stay as they are.
+    ///
+    /// # Panics
+    /// If there are factors, but not one an input.
+    #[must_use]
+    pub fn with_factors(mut self, factors: Vec<f32>) -> Self {
+        assert!(factors.is_empty() || factors.len() == self.inputs, "each input has a factor");
+        self.factors = factors;
+        self
+    }
+
+    /// What the columns of the activations are multiplied by before they are rounded; none where they stay as they are.
+    pub fn factors(&self) -> &[f32] {
+        &self.factors
     }
 
     /// The same matrix computed by another instruction set, for tests and comparisons.
@@ -67,6 +87,11 @@ impl Int8Matrix {
     pub fn with_isa(mut self, isa: Isa) -> Self {
         self.isa = isa;
         self
+    }
+
+    /// Rounds activations (`[rows, inputs]`) for the product with this matrix, into `quantized`.
+    pub fn quantize(&self, rows: &[f32], quantized: &mut QuantizedRows) {
+        quantized.quantize_with(self.isa, rows, self.inputs, &self.factors);
     }
 
     /// Columns of the result.
@@ -81,7 +106,7 @@ impl Int8Matrix {
 
     /// Bytes in memory.
     pub fn bytes(&self) -> usize {
-        self.panels.len() + 12 * self.sums.len()
+        self.panels.len() + 12 * self.sums.len() + 4 * self.factors.len()
     }
 
     /// `out[rows, outputs]` becomes (or grows by, as `edge` says) `activations · weightᵀ + bias`. The crew shares the outputs.
@@ -240,6 +265,24 @@ mod tests {
                 let got = sums(&matrix.clone().with_isa(isa), &activations);
                 assert!(got.iter().all(|&sum| sum == 255 * i32::from(extreme) * inputs as i32), "{}", isa.name());
             }
+        }
+    }
+
+    #[test]
+    fn factors_multiply_the_columns_of_the_activations() {
+        let (count, inputs, outputs) = (5, 33, 70);
+        let values: Vec<f32> = numbers(count * inputs, 6).iter().map(|&n| (n % 1999) as f32 / 700.0 - 1.0).collect();
+        let factors: Vec<f32> = (0..inputs).map(|i| 0.25 + 0.5 * (i % 7) as f32).collect();
+        let scaled: Vec<f32> = values.iter().zip(factors.iter().cycle()).map(|(value, factor)| value * factor).collect();
+        let product = |matrix: &Int8Matrix, rows: &[f32]| {
+            let (mut quantized, mut out) = (QuantizedRows::default(), vec![0.0; count * outputs]);
+            matrix.quantize(rows, &mut quantized);
+            matrix.product(&Crew::alone(), &quantized, Edge::Write, &mut out);
+            out
+        };
+        for isa in Isa::available() {
+            let plain = Int8Matrix::new(&weights(outputs * inputs, 7), &vec![0.01; outputs], &vec![0.5; outputs], inputs).with_isa(isa);
+            assert_eq!(product(&plain.clone().with_factors(factors.clone()), &values), product(&plain, &scaled), "{}", isa.name());
         }
     }
 

@@ -11,16 +11,20 @@ pub struct QuantizedRows {
     /// Bytes from one row to the next: the width, rounded up to whole groups.
     pub(super) stride: usize,
     pub(super) width: usize,
+    /// One row, its columns scaled.
+    scaled: Vec<f32>,
 }
 
 impl QuantizedRows {
     /// Takes the place of what was held: `rows` is `[rows, width]`. The least and the greatest value of a row become 0 and 255,
     /// and 0 is always exact.
     pub fn quantize(&mut self, rows: &[f32], width: usize) {
-        self.quantize_with(Isa::detect(), rows, width);
+        self.quantize_with(Isa::detect(), rows, width, &[]);
     }
 
-    pub(super) fn quantize_with(&mut self, isa: Isa, rows: &[f32], width: usize) {
+    /// [`QuantizedRows::quantize`] of rows whose columns are first multiplied by `factors`, one a column; none leave them as they are.
+    pub(super) fn quantize_with(&mut self, isa: Isa, rows: &[f32], width: usize, factors: &[f32]) {
+        assert!(factors.is_empty() || factors.len() == width, "each column has a factor");
         assert!(width > 0 && rows.len().is_multiple_of(width), "rows are [rows, width]");
         let count = rows.len() / width;
         self.width = width;
@@ -28,7 +32,7 @@ impl QuantizedRows {
         self.bytes.resize(count * self.stride, 0);
         self.scales.resize(count, 0.0);
         self.zeros.resize(count, 0);
-        quantize_on(isa, rows, width, self);
+        quantize_on(isa, rows, width, factors, self);
     }
 
     /// How many rows there are.
@@ -38,16 +42,25 @@ impl QuantizedRows {
 }
 
 multiversion! {
-    fn quantize_on(rows: &[f32], width: usize, out: &mut QuantizedRows) = quantize_body;
+    fn quantize_on(rows: &[f32], width: usize, factors: &[f32], out: &mut QuantizedRows) = quantize_body;
 }
 
 /// The same bits on every instruction set: nothing here is fused.
 #[inline(always)]
-fn quantize_body<const FUSED: bool>(rows: &[f32], width: usize, out: &mut QuantizedRows) {
+fn quantize_body<const FUSED: bool>(rows: &[f32], width: usize, factors: &[f32], out: &mut QuantizedRows) {
     // Adding this rounds to a whole number, which then stands in the low bits.
     const ROUND: f32 = 12_582_912.0;
     let places = out.scales.iter_mut().zip(&mut out.zeros);
+    out.scaled.resize(factors.len(), 0.0);
     for ((row, bytes), (scale, zero)) in rows.chunks_exact(width).zip(out.bytes.chunks_exact_mut(out.stride)).zip(places) {
+        let row = if factors.is_empty() {
+            row
+        } else {
+            for ((scaled, &value), &factor) in out.scaled.iter_mut().zip(row).zip(factors) {
+                *scaled = value * factor;
+            }
+            &out.scaled
+        };
         let (low, high) = (least(row).min(0.0), greatest(row).max(0.0));
         let step = (high - low) / 255.0;
         let inverse = if step > 0.0 { 1.0 / step } else { 0.0 };
@@ -91,7 +104,7 @@ mod tests {
                 let mut row: Vec<f32> = (0..width).map(|i| low + (high - low) * (i * 7 % width) as f32 / (width - 1) as f32).collect();
                 row[3] = 0.0;
                 let mut rows = QuantizedRows::default();
-                rows.quantize_with(isa, &row, width);
+                rows.quantize_with(isa, &row, width, &[]);
                 for (i, &value) in row.iter().enumerate() {
                     let back = rows.scales[0] * (i32::from(rows.bytes[i]) - rows.zeros[0]) as f32;
                     assert!((back - value).abs() <= 1.01 * rows.scales[0], "{}: {value} came back as {back}", isa.name());
@@ -105,12 +118,17 @@ mod tests {
     #[test]
     fn every_isa_gives_the_same_bytes() {
         let row: Vec<f32> = (0..1000).map(|i| ((i * 7919 % 1009) as f32 - 400.0) * 0.013).collect();
-        let quantized = |isa| {
+        let factors: Vec<f32> = (0..100).map(|i| 0.3 + 0.07 * (i % 31) as f32).collect();
+        let scaled: Vec<f32> = row.iter().zip(factors.iter().cycle()).map(|(value, factor)| value * factor).collect();
+        let quantized = |isa, row: &[f32], factors: &[f32]| {
             let mut rows = QuantizedRows::default();
-            rows.quantize_with(isa, &row, 100);
+            rows.quantize_with(isa, row, 100, factors);
             (rows.bytes, rows.scales, rows.zeros)
         };
-        let portable = quantized(Isa::available()[0]);
-        for_each_isa(|isa| assert_eq!(quantized(isa), portable, "{}", isa.name()));
+        let portable = Isa::available()[0];
+        for_each_isa(|isa| {
+            assert_eq!(quantized(isa, &row, &[]), quantized(portable, &row, &[]), "{}", isa.name());
+            assert_eq!(quantized(isa, &row, &factors), quantized(portable, &scaled, &[]), "{}, by factors", isa.name());
+        });
     }
 }

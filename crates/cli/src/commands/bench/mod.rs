@@ -70,7 +70,7 @@ pub fn run(args: &Args) -> Result<Status> {
         bail!("this is a base model without labels; fine-tune it first (attackline train), or take --shape");
     }
     if args.int8 && folder.settings.quantization.is_none() {
-        folder = folder.quantized(Quantization::default(), |_| false)?;
+        folder = folder.quantized(Quantization::default(), |_| Some(&[]))?;
     }
     let longest = folder.spec.longest;
     if let Some(Lengths::Equal(length)) = args.lengths.iter().find(|lengths| matches!(lengths, Lengths::Equal(length) if *length > longest)) {
