@@ -89,10 +89,15 @@ const LEXICON: &str = "lexicon.grammar";
 impl Grammar {
     /// The grammar inside the program.
     pub fn embedded() -> Result<Self, DatasetError> {
+        Self::embedded_with(&[])
+    }
+
+    /// The grammar inside the program together with further files, given as (name, text).
+    pub fn embedded_with(files: &[(String, String)]) -> Result<Self, DatasetError> {
         let mut text = String::new();
         ZlibDecoder::new(EMBEDDED).read_to_string(&mut text)?;
-        let files = text.split(FILE_MARK).skip(1).filter_map(|part| part.split_once('\n'));
-        Self::parse(files)
+        let embedded = text.split(FILE_MARK).skip(1).filter_map(|part| part.split_once('\n'));
+        Self::parse(embedded.chain(files.iter().map(|(name, text)| (name.as_str(), text.as_str()))))
     }
 
     /// Parses files given as (name, text) and checks that every rule used is defined.
