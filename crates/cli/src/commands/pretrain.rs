@@ -1,15 +1,15 @@
 //! `attackline pretrain`.
 
-use super::train::session;
+use super::{tokenizer::read_tokenizer, train::session};
 use crate::diagnostics::say;
 use crate::exit::Status;
 use crate::lines::LinesArgs;
 use anyhow::{Context, Result, bail};
-use attackline_model::{EncoderSpec, FolderFiles, MASK, ModelFolder, TextTokenizer};
+use attackline_model::{EncoderSpec, MASK, ModelFolder, TextTokenizer};
 use attackline_train::{Example, TrainSettings, Trainer, TrainingData, random_encoder};
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// One line in so many is held out, to see how well hidden tokens are restored.
 const HELD_OUT: usize = 50;
@@ -87,8 +87,8 @@ pub fn run(args: &Args) -> Result<Status> {
         bail!("{} exists already; name another with -o", args.output.display());
     }
     args.session.check()?;
-    let mut files = tokenizer_files(&args.tokenizer)?;
-    let json = files.get("tokenizer.json").with_context(|| format!("{} has no tokenizer.json", args.tokenizer.display()))?;
+    let mut files = read_tokenizer(&args.tokenizer)?;
+    let json = &files["tokenizer.json"];
     let tokenizer = TextTokenizer::new(json, args.max_length, usize::MAX)?;
     let mask = tokenizer.id(MASK).with_context(|| format!("{}: the tokenizer has no token {MASK}", args.tokenizer.display()))?;
     let config = args.config(tokenizer.vocabulary());
@@ -152,17 +152,6 @@ impl Args {
             ..TrainSettings::default()
         }
     }
-}
-
-fn tokenizer_files(folder: &Path) -> Result<FolderFiles> {
-    let mut files = FolderFiles::new();
-    for name in ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"] {
-        let path = folder.join(name);
-        if path.is_file() {
-            files.insert(name.to_owned(), fs_err::read(path)?);
-        }
-    }
-    Ok(files)
 }
 
 /// Lines as tokens; every so manieth is held out.

@@ -12,7 +12,7 @@ pub use train::{MASK, TokenizerOptions, train_tokenizer};
 use crate::{Encoded, ModelError, prepare};
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
-use tokenizers::Tokenizer;
+use tokenizers::{Decoder as _, Tokenizer, pre_tokenizers::byte_level::ByteLevel};
 
 /// Of the room of a line that is too long, its tail gets one in so many: docs/models.md has the measurement.
 const TAIL_SHARE: usize = 4;
@@ -65,8 +65,15 @@ impl TextTokenizer {
     }
 
     /// The token with this id.
-    pub(crate) fn token(&self, id: u32) -> Option<String> {
+    pub fn token(&self, id: u32) -> Option<String> {
         self.tokenizer.id_to_token(id)
+    }
+
+    /// The text of a token of byte pairs, what is half a character in it replaced; `None` of a token that is not of such a tokenizer.
+    pub fn text_of(&self, token: &str) -> Option<String> {
+        let alphabet = ByteLevel::alphabet();
+        let whole = token.chars().all(|symbol| alphabet.contains(&symbol));
+        whole.then(|| ByteLevel::default().decode_chain(vec![token.to_owned()]).ok().map(|parts| parts.concat())).flatten()
     }
 
     /// The id of a token.

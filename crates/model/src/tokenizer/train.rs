@@ -30,6 +30,10 @@ pub const MASK: &str = "[MASK]";
 /// reader would part it.
 const RUNS: &str = r" ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+";
 
+/// Longer words: what stands between the signs that part a command, a path, a list or an assignment, so that a program's name or an option can
+/// be one token. A line then has a third fewer tokens.
+const ARGUMENTS: &str = r##" ?[^\s\\/"'=;:|&(){}\[\],<>$`]+| ?[\\/"'=;:|&(){}\[\],<>$`]+|\s+"##;
+
 /// How to make a tokenizer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TokenizerOptions {
@@ -37,6 +41,8 @@ pub struct TokenizerOptions {
     pub vocabulary: usize,
     /// Whether capital letters become small ones.
     pub lowercase: bool,
+    /// Whether a token may reach over full stops, hyphens and digits within an argument (`cmd.exe`, `-executionpolicy`, `system32`).
+    pub long_words: bool,
     /// A pair of pieces must come so often to become one.
     pub least: u64,
 }
@@ -81,12 +87,13 @@ fn byte_pairs(options: TokenizerOptions) -> tokenizers::Result<(Tokenizer, Train
         normalizers.push(NormalizerWrapper::Lowercase(Lowercase));
     }
     tokenizer.with_normalizer(Some(Normalizers::new(normalizers)))?;
-    let runs = Split::new(SplitPattern::Regex(RUNS.into()), SplitDelimiterBehavior::Isolated, false)?;
-    tokenizer.with_pre_tokenizer(Some(Sequence::new(vec![
-        PreTokenizerWrapper::Split(runs),
-        PreTokenizerWrapper::Digits(Digits::new(true)),
-        PreTokenizerWrapper::ByteLevel(ByteLevel::new(false, true, false)),
-    ])));
+    let pattern = if options.long_words { ARGUMENTS } else { RUNS };
+    let mut steps = vec![PreTokenizerWrapper::Split(Split::new(SplitPattern::Regex(pattern.into()), SplitDelimiterBehavior::Isolated, false)?)];
+    if !options.long_words {
+        steps.push(PreTokenizerWrapper::Digits(Digits::new(true)));
+    }
+    steps.push(PreTokenizerWrapper::ByteLevel(ByteLevel::new(false, true, false)));
+    tokenizer.with_pre_tokenizer(Some(Sequence::new(steps)));
     let trainer = BpeTrainer::builder()
         .vocab_size(options.vocabulary)
         .min_frequency(options.least)
@@ -110,7 +117,7 @@ mod tests {
 
     #[test]
     fn words_are_learnt_and_the_same_lines_give_the_same_bytes() {
-        let options = TokenizerOptions { vocabulary: 400, lowercase: false, least: 2 };
+        let options = TokenizerOptions { vocabulary: 400, lowercase: false, long_words: false, least: 2 };
         let files = train_tokenizer(&lines(), options).unwrap();
         assert!(files == train_tokenizer(&lines(), options).unwrap());
         let tokenizer = TextTokenizer::new(&files["tokenizer.json"], 64, 400).unwrap();
@@ -122,11 +129,17 @@ mod tests {
         let folded = train_tokenizer(&lines(), TokenizerOptions { lowercase: true, ..options }).unwrap();
         let folded = TextTokenizer::new(&folded["tokenizer.json"], 64, 400).unwrap();
         assert_eq!(folded.encode("NETSTAT").unwrap().ids, folded.encode("netstat").unwrap().ids);
+        let long = train_tokenizer(&lines(), TokenizerOptions { long_words: true, ..options }).unwrap();
+        let long = TextTokenizer::new(&long["tokenizer.json"], 64, 400).unwrap();
+        let tokens = |tokenizer: &TextTokenizer| tokenizer.tokens("Get-ChildItem -Path").unwrap();
+        assert!(tokens(&long).len() < tokens(&tokenizer).len());
+        assert_eq!(tokens(&long).iter().filter_map(|&id| long.text_of(&long.token(id)?)).collect::<String>(), "Get-ChildItem -Path");
+        assert_eq!(long.text_of("#₂"), None);
     }
 
     #[test]
     fn every_text_has_byte_pairs_and_bad_sizes_are_refused() {
-        let options = TokenizerOptions { vocabulary: 300, lowercase: false, least: 2 };
+        let options = TokenizerOptions { vocabulary: 300, lowercase: false, long_words: false, least: 2 };
         let files = train_tokenizer(&lines(), options).unwrap();
         let tokenizer = TextTokenizer::new(&files["tokenizer.json"], 64, 300).unwrap();
         assert!(!tokenizer.encode("日本語 \u{1f600}").unwrap().ids.contains(&1), "no unknown token");

@@ -7,6 +7,7 @@ mod merge;
 mod ngrams;
 mod pool;
 mod quantize;
+mod retokenize;
 mod truth;
 mod verify;
 
@@ -58,6 +59,17 @@ enum Action {
     Ngrams(ngrams::NgramsArgs),
     /// Write a folder whose layers compute in int8: several times faster, a quarter as large, nearly the same answers
     Quantize(quantize::QuantizeArgs),
+    /// Give a base model another tokenizer, handing on what it knows of words
+    Retokenize {
+        /// Model folder, which stays as it is
+        model: PathBuf,
+        /// Folder with the tokenizer, as `attackline tokenizer train` writes it
+        #[arg(long, value_name = "DIR")]
+        tokenizer: PathBuf,
+        /// Folder to write
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
+    },
     /// Check that a model folder is whole: files, every weight, tokenizer, labels, a first answer
     Verify {
         /// Model folder [default: the model inside this program]
@@ -108,6 +120,10 @@ pub fn run(args: &Args) -> Result<Status> {
         }
         Action::Merge { base, adapter, output, labels } => {
             merge::merge(base, adapter, labels)?.write(output)?;
+            return Ok(Status::Done);
+        }
+        Action::Retokenize { model, tokenizer, output } => {
+            retokenize::retokenize(model, tokenizer)?.write(output)?;
             return Ok(Status::Done);
         }
         Action::Calibrate(args) => return calibrate::run(args),

@@ -1,0 +1,13 @@
+//! `attackline model retokenize`: a base model with another tokenizer.
+
+use crate::commands::tokenizer::read_tokenizer;
+use crate::models;
+use anyhow::{Context, Result};
+use attackline_model::ModelFolder;
+use std::path::Path;
+
+/// The model with the tokenizer of another folder. What belongs to the old tokens' answers (thresholds, calibration) is left out.
+pub fn retokenize(model: &Path, tokenizer: &Path) -> Result<ModelFolder> {
+    let folder = models::folder(Some(model))?;
+    attackline_train::retokenize(&folder, &read_tokenizer(tokenizer)?).with_context(|| format!("the tokenizer {}", tokenizer.display()))
+}
