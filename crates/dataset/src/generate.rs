@@ -1,7 +1,7 @@
 use crate::{
     BENIGN, DatasetError, Grammar, Random, Row, Shell, Side, near_duplicate_key, obfuscate::obfuscate, render::render, split::sides, wrap::wrap,
 };
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Which labels to generate lines for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -56,31 +56,37 @@ impl GeneratedSet {
 const SHARES: [(&str, usize); 4] = [(BENIGN, 3), ("T1003.002", 1), ("T1087.001", 1), ("T1049", 1)];
 
 /// Share of the benign rows that come from hard templates.
-const HARD_SHARE: f64 = 0.4;
+const HARD_SHARE: f64 = 0.5;
 
 /// A template that gave nothing new this many times in a row is exhausted.
 const TRIES: usize = 40;
 
 /// The labels with their rows in a side of `total` rows, and whether each must have all of them. Beyond the specification's four, half of the
-/// rows are benign and the rest is divided evenly, and a technique whose templates give fewer lines has fewer.
+/// rows are benign and the rest is divided by the root of the number of a technique's templates: what shows itself in more ways needs more lines to
+/// be known, but not as many more. A technique whose templates give fewer lines has fewer.
 fn shares(labels: &LabelSet, grammar: &Grammar, total: usize) -> Result<(Vec<(String, usize)>, bool), DatasetError> {
-    let known: BTreeSet<&str> = grammar.templates().iter().map(|template| template.label.as_str()).filter(|label| *label != BENIGN).collect();
+    let mut known: BTreeMap<&str, f64> = BTreeMap::new();
+    for template in grammar.templates().iter().filter(|template| template.label != BENIGN) {
+        *known.entry(&template.label).or_default() += 1.0;
+    }
     let techniques: Vec<&str> = match labels {
         LabelSet::Specification => {
             return Ok((SHARES.iter().map(|&(label, sixths)| (label.to_owned(), rows_of_label(total, sixths))).collect(), true));
         }
-        LabelSet::All => known.into_iter().collect(),
+        LabelSet::All => known.keys().copied().collect(),
         LabelSet::Only(wanted) => {
             let wanted = wanted.iter().filter(|label| *label != BENIGN).map(String::as_str);
-            wanted.map(|label| known.get(label).copied().ok_or_else(|| DatasetError::NoTemplates(label.to_owned()))).collect::<Result<_, _>>()?
+            wanted.map(|label| known.get_key_value(label).map(|(label, _)| *label).ok_or_else(|| DatasetError::NoTemplates(label.to_owned()))).collect::<Result<_, _>>()?
         }
     };
     let attacks = total / 2;
-    let each = techniques.iter().map(|label| ((*label).to_owned(), attacks / techniques.len().max(1)));
+    let weights: Vec<f64> = techniques.iter().map(|label| known[label].sqrt()).collect();
+    let all: f64 = weights.iter().sum();
+    let each = techniques.iter().zip(&weights).map(|(label, weight)| ((*label).to_owned(), (attacks as f64 * weight / all) as usize));
     Ok((std::iter::once((BENIGN.to_owned(), total - attacks)).chain(each).collect(), false))
 }
 
-/// Generates labelled lines: half of them benign, the rest divided evenly among the techniques.
+/// Generates labelled lines: half of them benign, the rest divided among the techniques.
 ///
 /// No line comes twice, and no template nor near duplicate stands on two sides of the split.
 pub fn generate(options: &GenerateOptions) -> Result<GeneratedSet, DatasetError> {
