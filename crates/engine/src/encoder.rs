@@ -16,6 +16,9 @@ const CREW_TOKENS: usize = 96;
 /// Threads of a crew, at most: each has to be started for the pass, and the smallest products have only six panels to share. (Measured with two.)
 const CREW_THREADS: usize = 4;
 
+/// What a block's activations may take of the second-level cache, in bytes: half of what such caches have today.
+const BLOCK_BYTES: usize = 1 << 20;
+
 /// A model's weights, laid out to compute logits from token ids. One call computes on the calling thread; several threads may call at
 /// once.
 pub struct Encoder {
@@ -44,7 +47,16 @@ impl Encoder {
     /// # Panics
     /// If a token id is not in the vocabulary or a line is longer than the weights were laid out for.
     pub fn logits(&self, batch: &TokenBatch) -> Vec<f32> {
-        self.observed_logits(batch, &mut |_, _| {})
+        self.in_blocks(batch, |block| self.observed_logits(block, &mut |_, _| {}))
+    }
+
+    /// The answers to a batch a block of whole lines at a time, so that activations stay in the cache from step to step.
+    fn in_blocks(&self, batch: &TokenBatch, mut answer: impl FnMut(&TokenBatch) -> Vec<f32>) -> Vec<f32> {
+        let tokens = block_tokens(&self.spec);
+        if batch.tokens() <= tokens {
+            return answer(batch);
+        }
+        TokenBatch::within(batch.iter(), tokens).iter().flat_map(|block| answer(block)).collect()
     }
 
     /// [`Encoder::logits`] on up to `threads` threads: they share the lines of a large batch, and each step of a small one. The answers are the
@@ -99,7 +111,9 @@ impl Encoder {
         }
         let mut scratch = self.waiting().pop().unwrap_or_default();
         scratch.products.profile = Some(std::mem::take(profile));
-        let logits = Pass { spec: &self.spec, weights: &self.weights, batch, crew: &Crew::alone(), seen: &mut |_, _| {} }.logits(&mut scratch);
+        let logits = self.in_blocks(batch, |block| {
+            Pass { spec: &self.spec, weights: &self.weights, batch: block, crew: &Crew::alone(), seen: &mut |_, _| {} }.logits(&mut scratch)
+        });
         *profile = scratch.products.profile.take().unwrap_or_default();
         self.waiting().push(scratch);
         logits
@@ -117,6 +131,13 @@ impl Encoder {
         }
         found
     }
+}
+
+/// How many tokens are computed at once: as many as leave their activations in the cache, and enough for the weights, which every block reads
+/// again.
+fn block_tokens(spec: &EncoderSpec) -> usize {
+    let numbers = 2 * spec.hidden + spec.intermediate.max(3 * spec.hidden);
+    (BLOCK_BYTES / (numbers * size_of::<f32>())).clamp(128, 1024)
 }
 
 /// Whether several threads are faster together than one by itself, and not slower than one a line.
@@ -146,10 +167,12 @@ impl Drop for Busy<'_> {
 fn parts(batch: &TokenBatch, count: usize) -> Vec<TokenBatch> {
     let mut parts: Vec<TokenBatch> = Vec::new();
     let mut part = TokenBatch::new();
-    for line in batch.offsets().windows(2) {
-        part.push(&batch.ids()[line[0]..line[1]]);
+    let mut end = 0;
+    for line in batch.iter() {
+        part.push(line);
+        end += line.len();
         let share = batch.tokens() * (parts.len() + 1) / count.max(1);
-        if line[1] >= share && parts.len() + 1 < count {
+        if end >= share && parts.len() + 1 < count {
             parts.push(std::mem::take(&mut part));
         }
     }

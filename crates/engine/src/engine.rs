@@ -32,10 +32,15 @@ impl Engine {
 
     pub(crate) fn with_numbers(folder: &ModelFolder, numbers: Numbers) -> Result<Self, EngineError> {
         let labels = folder.labels.clone().ok_or(EngineError::NoLabels)?;
-        let tokenizer = folder.tokenizer(None)?;
+        // Either takes as long as the other.
+        let (tokenizer, encoder) = std::thread::scope(|scope| {
+            let tokenizer = scope.spawn(|| folder.tokenizer(None));
+            let encoder = Encoder::with_numbers(folder, folder.longest_line(), numbers);
+            (tokenizer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), encoder)
+        });
         Ok(Self {
-            encoder: Encoder::with_numbers(folder, tokenizer.max_length(), numbers)?,
-            tokenizer,
+            tokenizer: tokenizer?,
+            encoder: encoder?,
             settings: folder.settings.clone(),
             labels,
             threads: 1,

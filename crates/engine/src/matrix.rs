@@ -22,17 +22,36 @@ pub(crate) struct Compared {
 struct Seen {
     /// The greatest magnitude of each column of the activations.
     greatest: Vec<f32>,
-    /// The sum of squares of the exact results, and of each candidate's differences from them.
+    rows: usize,
+    /// The sum of squares of the exact results.
     whole: f64,
-    errors: Vec<f64>,
+    errors: Vec<Errors>,
+}
+
+/// How far a candidate's results are from the exact ones.
+#[derive(Default, Clone)]
+struct Errors {
+    /// The sum of squares.
+    squares: f64,
+    /// The sum of the differences of each output.
+    differences: Vec<f64>,
+}
+
+impl Errors {
+    /// What stays of the squares when each output's mean difference, over so many rows, is added to its bias.
+    fn left(&self, rows: usize) -> f64 {
+        self.squares - self.differences.iter().map(|sum| sum * sum).sum::<f64>() / rows.max(1) as f64
+    }
 }
 
 /// The candidate with the least error.
 pub(crate) struct Choice {
-    /// The root of the mean square error over that of the results.
+    /// The root of the mean square error over that of the results, once the shift is added.
     pub error: f64,
     /// The factors of its columns; none where they stay as they are.
     pub factors: Vec<f32>,
+    /// What the results lack on average, one an output: to be added to the bias (Nagel et al. 2019).
+    pub shift: Vec<f32>,
 }
 
 /// Buffers of the products.
@@ -59,9 +78,13 @@ impl Matrix {
     pub(crate) fn choice(&self) -> Option<Choice> {
         let Self::Compared(compared) = self else { return None };
         let seen = compared.seen();
-        let error = |squares: f64| if seen.whole > 0.0 { (squares / seen.whole).sqrt() } else { 0.0 };
-        let (best, squares) = seen.errors.iter().enumerate().min_by(|a, b| a.1.total_cmp(b.1))?;
-        Some(Choice { error: error(*squares), factors: compared.candidates[best].factors().to_vec() })
+        let left = |errors: &Errors| errors.left(seen.rows).max(0.0);
+        let (best, errors) = seen.errors.iter().enumerate().min_by(|a, b| left(a.1).total_cmp(&left(b.1)))?;
+        Some(Choice {
+            error: if seen.whole > 0.0 { (left(errors) / seen.whole).sqrt() } else { 0.0 },
+            factors: compared.candidates[best].factors().to_vec(),
+            shift: errors.differences.iter().map(|sum| (sum / seen.rows.max(1) as f64) as f32).collect(),
+        })
     }
 
     /// The product with `rows`, into `out`: written, bent, or added to what stands there.
@@ -104,20 +127,32 @@ impl Compared {
         self.exact.product(crew, rows, wanted);
         let square = |value: f32| f64::from(value) * f64::from(value);
         let mut rounded = vec![0.0; wanted.len()];
-        let error = |candidate: &Int8Matrix| {
+        let outputs = self.exact.outputs();
+        let errors = |candidate: &Int8Matrix| {
             candidate.quantize(rows, &mut scratch.quantized);
             candidate.product(crew, &scratch.quantized, Edge::Write, &mut rounded);
-            rounded.iter().zip(&*wanted).map(|(a, b)| square(a - b)).sum()
+            let mut errors = Errors { squares: 0.0, differences: vec![0.0; outputs] };
+            for (wanted, rounded) in wanted.chunks_exact(outputs).zip(rounded.chunks_exact(outputs)) {
+                for ((sum, wanted), rounded) in errors.differences.iter_mut().zip(wanted).zip(rounded) {
+                    *sum += f64::from(wanted - rounded);
+                    errors.squares += square(wanted - rounded);
+                }
+            }
+            errors
         };
-        let errors: Vec<f64> = self.candidates.iter().map(error).collect();
+        let errors: Vec<Errors> = self.candidates.iter().map(errors).collect();
         let mut seen = self.seen();
         seen.greatest.resize(self.exact.inputs(), 0.0);
         for row in rows.chunks_exact(self.exact.inputs()) {
             seen.greatest.iter_mut().zip(row).for_each(|(most, value)| *most = most.max(value.abs()));
         }
+        seen.rows += rows.len() / self.exact.inputs();
         seen.whole += wanted.iter().map(|&value| square(value)).sum::<f64>();
-        seen.errors.resize(errors.len(), 0.0);
-        seen.errors.iter_mut().zip(errors).for_each(|(sum, error)| *sum += error);
+        seen.errors.resize(errors.len(), Errors { squares: 0.0, differences: vec![0.0; outputs] });
+        for (sum, new) in seen.errors.iter_mut().zip(errors) {
+            sum.squares += new.squares;
+            sum.differences.iter_mut().zip(new.differences).for_each(|(sum, new)| *sum += new);
+        }
     }
 }
 

@@ -1,7 +1,11 @@
 //! Which products may be computed in int8: found by computing sample lines both ways.
 
-use crate::{Engine, EngineError, matrix::Matrix, weights::Numbers};
-use attackline_model::{Classifier, Encoded, LayerRole, ModelFolder, Prediction, Quantization, Role};
+use crate::{
+    Engine, EngineError,
+    matrix::{Choice, Matrix},
+    weights::Numbers,
+};
+use attackline_model::{Classifier, Encoded, LayerRole, ModelFolder, Prediction, Quantization, Role, WeightLayout};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// What quantisation may cost.
@@ -22,7 +26,8 @@ impl Default for QuantizeOptions {
 }
 
 /// The folder with the products of its layers in int8, but for those that suffer on `lines`; what it costs stands in its settings. Each product
-/// gets the factors of its columns that lose least of its results on them, or none.
+/// gets the factors of its columns that lose least of its results on them, or none, and what its results then lack on average is added to its
+/// bias.
 ///
 /// `lines` are token ids, as [`Classifier::encode`] gives them.
 pub fn quantize(folder: &ModelFolder, lines: &[Vec<u32>], options: QuantizeOptions) -> Result<ModelFolder, EngineError> {
@@ -37,7 +42,7 @@ pub fn quantize(folder: &ModelFolder, lines: &[Vec<u32>], options: QuantizeOptio
     let choices = both.encoder().of_products(Matrix::choice);
     drop(both);
     let errors: Vec<(String, f64)> = choices.iter().map(|(name, choice)| (name.clone(), choice.error)).collect();
-    let factors: BTreeMap<String, Vec<f32>> = choices.into_iter().map(|(name, choice)| (name, choice.factors)).collect();
+    let choices: BTreeMap<String, Choice> = choices.into_iter().collect();
     let mut worst: Vec<&(String, f64)> = errors.iter().collect();
     worst.sort_by(|a, b| b.1.total_cmp(&a.1));
     let mut kept = worst.iter().take_while(|(_, error)| *error > options.greatest_error).count();
@@ -45,14 +50,36 @@ pub fn quantize(folder: &ModelFolder, lines: &[Vec<u32>], options: QuantizeOptio
         let mut names: Vec<String> = worst[..kept].iter().map(|(name, _)| name.clone()).collect();
         names.sort();
         let mut quantization = Quantization { lines: lines.len(), kept: names.clone(), errors: errors.clone(), ..Quantization::default() };
-        let chosen = |role: Role| product_name(role).filter(|name| !names.contains(name)).and_then(|name| factors.get(&name).map(Vec::as_slice));
-        let rounded = predictions(&Engine::new(&folder.quantized(quantization.clone(), chosen)?)?, &lines, options.threads);
-        (quantization.same_label, quantization.mean_drift) = compare(&exact, &rounded);
+        let choice = |role: Role| product_name(role).filter(|name| !names.contains(name)).and_then(|name| choices.get(&name));
+        let mut rounded = folder.quantized(quantization.clone(), |role| choice(role).map(|choice| choice.factors.as_slice()))?;
+        shift_biases(&mut rounded, |role| choice(role).map(|choice| choice.shift.as_slice()))?;
+        let answers = predictions(&Engine::new(&rounded)?, &lines, options.threads);
+        (quantization.same_label, quantization.mean_drift) = compare(&exact, &answers);
         if quantization.mean_drift <= options.greatest_drift || kept == worst.len() {
-            return Ok(folder.quantized(quantization, chosen)?);
+            rounded.change_settings(|settings| settings.quantization = Some(quantization));
+            return Ok(rounded);
         }
         kept = (2 * kept).clamp(1, worst.len());
     }
+}
+
+/// Adds to the biases of the layers' products what `shift` gives for their weights: all outputs of a product. Queries and keys stay as they are:
+/// a shift of all keys changes no attention, and both are also those of relative positions.
+fn shift_biases<'a>(folder: &mut ModelFolder, shift: impl Fn(Role) -> Option<&'a [f32]>) -> Result<(), EngineError> {
+    use LayerRole::*;
+    let layout = WeightLayout::new(&folder.spec, folder.labels.as_ref().map_or(0, |labels| labels.len()));
+    for layer in 0..folder.spec.layers {
+        for (weight, bias) in [(ValueWeight, ValueBias), (AttentionOutputWeight, AttentionOutputBias), (UpWeight, UpBias), (DownWeight, DownBias)] {
+            let Some(shift) = shift(Role::Layer(layer, weight)) else { continue };
+            let name = &layout.require(Role::Layer(layer, bias))?.name;
+            let mut tensor = folder.weights.tensor(name)?;
+            // The values are the last of what is multiplied together with queries and keys.
+            let own = &shift[shift.len().saturating_sub(tensor.data.len())..];
+            tensor.data.iter_mut().zip(own).for_each(|(bias, shift)| *bias += shift);
+            folder.weights.insert(name.clone(), tensor);
+        }
+    }
+    Ok(())
 }
 
 /// The product that a weight belongs to, as the errors names it.

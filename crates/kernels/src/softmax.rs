@@ -1,7 +1,7 @@
 use crate::{
     dispatch::multiversion,
     isa::Isa,
-    lanes::{exp, greatest, sum_of},
+    lanes::{LANES, exp, greatest, sum_of},
 };
 
 /// Turns a row of scores into probabilities.
@@ -38,6 +38,33 @@ pub(crate) fn softmax_body<const FUSED: bool>(row: &mut [f32]) {
     }
 }
 
+/// Turns every column of the scores `[rows, stride]`, multiplied by `scale`, into probabilities; `stride` is a multiple of [`LANES`]. A column's sum is
+/// one chain from the first row to the last.
+#[inline(always)]
+pub(crate) fn softmax_columns<const FUSED: bool>(scores: &mut [f32], stride: usize, scale: f32) {
+    for column in (0..stride).step_by(LANES) {
+        let mut top = [f32::NEG_INFINITY; LANES];
+        for row in scores.chunks_exact(stride) {
+            let row: &[f32; LANES] = row[column..][..LANES].try_into().expect("a slice of LANES elements");
+            for (top, &value) in top.iter_mut().zip(row) {
+                *top = if value > *top { value } else { *top };
+            }
+        }
+        let mut total = [0.0; LANES];
+        for row in scores.chunks_exact_mut(stride) {
+            let row: &mut [f32; LANES] = (&mut row[column..][..LANES]).try_into().expect("a slice of LANES elements");
+            for ((value, top), total) in row.iter_mut().zip(top).zip(&mut total) {
+                *value = exp::<FUSED>((*value - top) * scale);
+                *total += *value;
+            }
+        }
+        let share = total.map(|total| 1.0 / total);
+        for row in scores.chunks_exact_mut(stride) {
+            row[column..][..LANES].iter_mut().zip(share).for_each(|(value, share)| *value *= share);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,5 +83,21 @@ mod tests {
                 }
             }
         });
+    }
+
+    #[test]
+    fn columns_are_rows_turned_round() {
+        for (rows, columns) in [(1usize, 16usize), (5, 32), (33, 48)] {
+            let scores: Vec<f32> = (0..rows * columns).map(|i| ((i * 37 % 101) as f32) * 0.3 - 15.0).collect();
+            let mut by_column = scores.clone();
+            softmax_columns::<false>(&mut by_column, columns, 0.5);
+            for column in 0..columns {
+                let mut line: Vec<f32> = (0..rows).map(|row| scores[row * columns + column] * 0.5).collect();
+                softmax(&mut line);
+                for (row, wanted) in line.iter().enumerate() {
+                    assert!((by_column[row * columns + column] - wanted).abs() < 1e-6, "{rows} {columns}");
+                }
+            }
+        }
     }
 }

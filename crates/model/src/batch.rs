@@ -37,6 +37,11 @@ impl TokenBatch {
         if self.offsets.is_empty() { &[0] } else { &self.offsets }
     }
 
+    /// Each line's token ids.
+    pub fn iter(&self) -> impl Iterator<Item = &[u32]> {
+        self.offsets().windows(2).map(|line| &self.ids[line[0]..line[1]])
+    }
+
     /// How many lines the batch holds.
     pub fn lines(&self) -> usize {
         self.offsets().len() - 1

@@ -98,6 +98,11 @@ impl ModelFolder {
         Ok(Self { files, config, spec, labels, settings, weights })
     }
 
+    /// The longest line in tokens that the [tokenizer](Self::tokenizer) gives.
+    pub fn longest_line(&self) -> usize {
+        self.settings.max_length.min(self.spec.longest)
+    }
+
     /// The tokenizer, cutting lines to `max_length` tokens (that of the settings, unless told otherwise).
     pub fn tokenizer(&self, max_length: Option<usize>) -> Result<TextTokenizer, ModelError> {
         let json = self.files.get(TOKENIZER).ok_or_else(|| ModelError::Tokenizer("is missing".into()))?;

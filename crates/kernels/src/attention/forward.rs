@@ -4,7 +4,7 @@ use crate::{
     dispatch::multiversion,
     isa::Isa,
     small_product::{Right, Strided, product},
-    softmax::softmax_body,
+    softmax::{softmax_body, softmax_columns},
 };
 use std::ops::Range;
 
@@ -39,12 +39,19 @@ fn attention_body<const FUSED: bool>(input: AttentionInput<'_>, heads: Range<usi
     let AttentionScratch { transposed, probabilities, packed, result, places, .. } = scratch;
     for head in input.heads().filter(|head| heads.contains(&head.index)) {
         let (stride, width) = (padded(head.length), padded(head.width));
-        head.probabilities::<FUSED>(&input, transposed, probabilities, places);
-        head.apply_mask(probabilities);
+        // Side by side, queries need no sums across a register; relative positions and masks want keys side by side.
+        let [row, step] = if input.relative.is_none() && head.mask.is_none() {
+            head.probabilities_by_key::<FUSED>(&input, transposed, probabilities);
+            [1, stride]
+        } else {
+            head.probabilities::<FUSED>(&input, transposed, probabilities, places);
+            head.apply_mask(probabilities);
+            [stride, 1]
+        };
         let values = zeros(packed, head.length * width);
         head.copy(input.qkv, 3 * hidden, 2 * hidden, values);
         let context = zeros(result, head.length * width);
-        let left = Strided { data: probabilities, row: stride, step: 1 };
+        let left = Strided { data: probabilities, row, step };
         product::<FUSED>(left, Right { data: values, row: width }, [head.length, head.length, width], context);
         for (i, values) in context.chunks_exact(width).enumerate() {
             // SAFETY: the columns of a head are written by the one part of the work that has the head.
@@ -54,6 +61,17 @@ fn attention_body<const FUSED: bool>(input: AttentionInput<'_>, heads: Range<usi
 }
 
 impl Head {
+    /// The probabilities with a row for each key, `[length, padded length]`: what stands in the padding belongs to no query.
+    #[inline(always)]
+    fn probabilities_by_key<const FUSED: bool>(&self, input: &AttentionInput<'_>, transposed: &mut Vec<f32>, probabilities: &mut Vec<f32>) {
+        let (row, stride) = (3 * self.hidden, padded(self.length));
+        let queries = zeros(transposed, self.width * stride);
+        self.copy_transposed(input.qkv, row, 0, queries);
+        let scores = zeros(probabilities, self.length * stride);
+        product::<FUSED>(self.view(input.qkv, row, self.hidden), Right { data: queries, row: stride }, [self.length, self.width, stride], scores);
+        softmax_columns::<FUSED>(scores, stride, self.scale);
+    }
+
     /// The probabilities before dropout, `[length, padded length]`, 0 in the padding.
     #[inline(always)]
     pub(super) fn probabilities<const FUSED: bool>(
