@@ -185,6 +185,9 @@ impl<'a> Generator<'a> {
                     source: "generated".into(),
                     realism: String::new(),
                     licence: String::new(),
+                    image: String::new(),
+                    parent: String::new(),
+                    user: String::new(),
                 });
             }
         }

@@ -34,6 +34,24 @@ pub struct Row {
     /// What the source's terms are; empty where unknown.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub licence: String,
+    /// The program's file, of a process that is logged with it; empty where unknown.
+    #[serde(deserialize_with = "text_or_nothing", skip_serializing_if = "String::is_empty")]
+    pub image: String,
+    /// The parent process: its command line, or its program's file; empty where unknown.
+    #[serde(deserialize_with = "text_or_nothing", skip_serializing_if = "String::is_empty")]
+    pub parent: String,
+    /// Who ran it; empty where unknown.
+    #[serde(deserialize_with = "text_or_nothing", skip_serializing_if = "String::is_empty")]
+    pub user: String,
+}
+
+/// A text, or nothing; what else stands there, such as a number for a user, becomes one. No row is refused for a column that says more.
+fn text_or_nothing<'de, D: serde::Deserializer<'de>>(source: D) -> Result<String, D::Error> {
+    Ok(match serde_json::Value::deserialize(source)? {
+        serde_json::Value::Null => String::new(),
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    })
 }
 
 /// `true`, `"true"`, `1`, or nothing.

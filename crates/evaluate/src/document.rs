@@ -104,7 +104,7 @@ pub struct Faithfulness {
 /// All that is reported.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Document {
-    /// Each model's figures, the baseline's last.
+    /// Each model's figures, those of the baseline and of rules last.
     pub models: Vec<ModelFigures>,
     /// The first model against each other one.
     pub comparisons: Vec<NamedComparison>,

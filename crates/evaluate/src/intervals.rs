@@ -1,4 +1,4 @@
-use crate::{Answered, Bootstrap, Estimate};
+use crate::{Answered, Bootstrap, Estimate, NO_TECHNIQUE};
 use serde::Serialize;
 
 /// Bootstrap intervals of the figures that have no formula for theirs. Of a model without any mistake the interval of macro-F1 is a point,
@@ -24,6 +24,8 @@ pub(crate) struct Weighed {
     predicted: Vec<u32>,
     /// Whether a label has rows.
     present: Vec<bool>,
+    /// Whether a row can have a label, so that averages count it.
+    possible: Vec<bool>,
     /// Rows and their attack scores, the highest first.
     attacks: Vec<(f32, u32)>,
     benign: Vec<(f32, u32)>,
@@ -35,6 +37,7 @@ impl Weighed {
         let counted = answered.counted();
         let mut present = vec![false; answered.labels().len()];
         counted.iter().for_each(|&label| present[label] = true);
+        let possible = answered.labels().iter().map(|label| label != NO_TECHNIQUE).collect();
         let order = |attack: bool| {
             let rows = (0..answered.len()).filter(|&row| answered.is_attack(row) == attack);
             let mut rows: Vec<(f32, u32)> = rows.map(|row| (answered.attack_scores()[row], row as u32)).collect();
@@ -42,7 +45,7 @@ impl Weighed {
             rows
         };
         let (attacks, benign) = (order(true), order(false));
-        Self { labels: present.len(), counted: narrow(&counted), predicted: narrow(answered.predicted()), present, attacks, benign }
+        Self { labels: present.len(), counted: narrow(&counted), predicted: narrow(answered.predicted()), present, possible, attacks, benign }
     }
 
     /// Accuracy and macro-F1, over all labels or over those that have rows.
@@ -59,7 +62,7 @@ impl Weighed {
         }
         let right: u64 = hits.iter().sum();
         let f1 = |label: usize| if rows[label] == 0 { 0.0 } else { 2.0 * hits[label] as f64 / rows[label] as f64 };
-        let labels = (0..self.labels).filter(|&label| all_labels || self.present[label]);
+        let labels = (0..self.labels).filter(|&label| if all_labels { self.possible[label] } else { self.present[label] });
         let (sum, count) = labels.fold((0.0, 0u32), |(sum, count), label| (sum + f1(label), count + 1));
         (right as f64 / all.max(1) as f64, sum / f64::from(count.max(1)))
     }

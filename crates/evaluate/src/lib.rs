@@ -45,7 +45,7 @@ pub use paired::{Comparison, McNemar};
 pub use pool::{PoolRow, fit_pool};
 pub use ranking::Ranking;
 pub use rate::{Rate, false_positive_rate};
-pub use report::{Averages, ClassFigures, Report};
+pub use report::{Averages, ClassFigures, NO_TECHNIQUE, Report};
 pub use several::SeveralReport;
 pub use temperature::{fit_independent_temperature, fit_temperature};
 pub use thresholds::{OperatingPoint, Reached, threshold_table};

@@ -1,6 +1,10 @@
 use serde::Serialize;
 use std::fmt;
 
+/// What is answered where something calls a line an attack and names no technique that is answered with. No row has this label, and averages
+/// over the labels leave it out; answers with it are wrong, but found.
+pub const NO_TECHNIQUE: &str = "no technique";
+
 /// What a label's predictions are worth.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ClassFigures {
@@ -77,7 +81,7 @@ impl Report {
         let classes: Vec<ClassFigures> = labels.iter().enumerate().map(|(index, label)| ClassFigures::from_matrix(label, index, &matrix)).collect();
         let total: u64 = classes.iter().map(|class| class.support).sum();
         let right: u64 = (0..labels.len()).map(|index| matrix[index][index]).sum();
-        let macro_average = average(&classes, |_| 1.0);
+        let macro_average = average(&classes, |class| if class.label == NO_TECHNIQUE { 0.0 } else { 1.0 });
         let weighted_average = average(&classes, |class| class.support as f64);
         Self { matrix, accuracy: ratio(right, total), classes, macro_average, weighted_average, total }
     }

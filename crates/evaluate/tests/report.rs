@@ -1,7 +1,7 @@
 //! The report against scikit-learn's and against its own definition.
 #![allow(clippy::unwrap_used)]
 
-use attackline_evaluate::Report;
+use attackline_evaluate::{NO_TECHNIQUE, Report};
 use proptest::prelude::*;
 
 fn labels(names: &[&str]) -> Vec<String> {
@@ -84,4 +84,12 @@ fn hundreds_of_labels_are_shown_by_what_occurs() {
     assert!(text.contains("2  T9 for T0") && text.contains("1  T0 for T7") && !text.contains("true \\ predicted"), "{text}");
     assert!(text.contains("300 labels, 297 of them neither") && text.lines().count() < 20, "{text}");
     assert_eq!(report.confusions(), [(0, 9, 2), (7, 0, 1)]);
+}
+
+#[test]
+fn averages_leave_out_the_label_that_no_row_can_have() {
+    let (truth, predicted) = (repeat(&[(0, 4), (1, 4)]), repeat(&[(0, 4), (1, 2), (2, 2)]));
+    let report = Report::new(&labels(&["Benign", "T1049", NO_TECHNIQUE]), &truth, &predicted);
+    assert!((report.macro_average.f1 - (1.0 + 2.0 / 3.0) / 2.0).abs() < 1e-12);
+    assert_eq!((report.accuracy, report.matrix[1][2]), (0.75, 2));
 }

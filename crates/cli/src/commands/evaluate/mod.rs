@@ -6,6 +6,7 @@ mod faithfulness;
 mod figures;
 mod robustness;
 mod rows;
+mod sigma;
 pub mod subject;
 mod tables;
 mod text;
@@ -19,6 +20,7 @@ use anyhow::{Result, bail};
 use attackline_evaluate::{Comparison, Document, EvaluationOptions, NamedComparison};
 use attackline_train::FloatType;
 use rows::Rows;
+use sigma::SigmaRules;
 use std::io::{IsTerminal, Write as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -30,6 +32,7 @@ Examples:
   attackline evaluate --model my-model --data attacks.ndjson --data benign.ndjson --report report.html
   attackline evaluate --model old --model new --data test.csv --baseline-train train.csv
   attackline evaluate --data test.csv --robustness
+  attackline evaluate --data test.csv --sigma-rules sigma/rules --sigma-level high
   attackline evaluate --drift train.csv todays-log.ndjson
 
 The data are CSV or NDJSON with text and label. Rows whose label the model (or --labels) does not answer with are left out and counted.
@@ -94,6 +97,15 @@ pub struct Args {
     /// Train a linear n-gram baseline on these labelled files and measure it beside the models
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "data")]
     baseline_train: Vec<PathBuf>,
+    /// Measure these Sigma rules beside the models: a file or a folder of them, run by the program rsigma
+    #[arg(long, value_name = "PATH", requires = "data")]
+    sigma_rules: Option<PathBuf>,
+    /// Count only Sigma rules of at least this level [default: all]
+    #[arg(long, value_name = "LEVEL", requires = "sigma_rules")]
+    sigma_level: Option<sigma::Level>,
+    /// The program that runs Sigma rules
+    #[arg(long, value_name = "PROGRAM", default_value = "rsigma")]
+    rsigma: PathBuf,
     /// Say how far the lines of the log NEW are from the labelled lines TRAIN
     #[arg(long, num_args = 2, value_names = ["TRAIN", "NEW"])]
     drift: Vec<PathBuf>,
@@ -117,8 +129,12 @@ pub fn run(args: &Args) -> Result<Status> {
     let mut document = Document::default();
     if !args.data.is_empty() {
         let rows = Rows::read(&args.data, &subjects)?;
+        let rules = args.sigma_rules.as_ref().map(|rules| SigmaRules::open(&args.rsigma, rules, args.sigma_level)).transpose()?;
         if !args.baseline_train.is_empty() {
             subjects.push(baseline::train(&args.baseline_train, &subjects[0], args.threshold, args.seed)?);
+        }
+        if let Some(rules) = rules {
+            subjects.push(Subject::rules(rules, &subjects[0].labels, subjects[0].benign));
         }
         measure(args, &rows, &subjects, &diagnostics, &mut document)?;
     }

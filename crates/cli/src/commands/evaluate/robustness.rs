@@ -1,7 +1,7 @@
 //! The same lines in other spellings.
 
 use super::rows::Rows;
-use super::subject::Subject;
+use super::subject::{Line, Subject};
 use crate::diagnostics::Diagnostics;
 use anyhow::Result;
 use attackline_dataset::{Obfuscation, Random, shell_of};
@@ -30,10 +30,15 @@ pub fn measure(rows: &Rows, subject: &Subject, most: usize, seed: u64, threads: 
     }
     let all = rows.truths();
     let truths: Vec<Vec<String>> = sample.iter().map(|&row| all[row].clone()).collect();
-    let scores = subject.scores(sample.iter().map(|&row| rows.rows[row].text.as_str()), sample.len(), threads, diagnostics)?;
+    let scores = subject.scores(sample.iter().map(|&row| &rows.rows[row]), sample.len(), threads, diagnostics)?;
     let before = subject.answered(&truths, scores)?;
     let spelt_truths: Vec<Vec<String>> = spelt.iter().map(|spelt| truths[spelt.line].clone()).collect();
-    let scores = subject.scores(spelt.iter().map(|spelt| spelt.text.as_str()), spelt.len(), threads, diagnostics)?;
+    let scores = subject.scores(
+        spelt.iter().map(|spelt| Line { text: &spelt.text, row: Some(&rows.rows[sample[spelt.line]]) }),
+        spelt.len(),
+        threads,
+        diagnostics,
+    )?;
     let after = subject.answered(&spelt_truths, scores)?;
     let mut obfuscations: Vec<ObfuscationFigures> =
         Obfuscation::ALL.iter().map(|obfuscation| ObfuscationFigures { name: obfuscation.name().into(), ..Default::default() }).collect();

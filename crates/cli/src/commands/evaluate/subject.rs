@@ -1,10 +1,12 @@
-//! What is measured: a model, or the baseline.
+//! What is measured: a model, the baseline, or Sigma rules.
 
 use super::rows::Rows;
+use super::sigma::SigmaRules;
 use crate::diagnostics::Diagnostics;
 use crate::pipeline::{self, Answer};
 use anyhow::{Context, Result, bail};
-use attackline_evaluate::{Answered, Baseline};
+use attackline_dataset::Row;
+use attackline_evaluate::{Answered, Baseline, NO_TECHNIQUE};
 use attackline_findings::{Evidence, LabelView};
 use attackline_model::{AnswerCache, Classifier};
 use attackline_telemetry::LogLine;
@@ -25,6 +27,30 @@ pub struct Subject {
     kind: Kind,
 }
 
+/// What is asked about: a text, and the row that it is of or was made from, where there is one.
+#[derive(Clone, Copy)]
+pub struct Line<'a> {
+    /// The text.
+    pub text: &'a str,
+    /// What else is known of it. Rules read it; models read the text alone.
+    pub row: Option<&'a Row>,
+}
+
+impl<'a> From<&'a str> for Line<'a> {
+    fn from(text: &'a str) -> Self {
+        Self { text, row: None }
+    }
+}
+
+impl<'a> From<&'a Row> for Line<'a> {
+    fn from(row: &'a Row) -> Self {
+        Self { text: &row.text, row: Some(row) }
+    }
+}
+
+/// Probability from which a rule's match counts as an attack, which is any match: `--sigma-level` says which rules count.
+const RULES_THRESHOLD: f32 = 0.5;
+
 /// A text's answer and what carries it.
 pub struct Explained {
     /// The label, an index.
@@ -36,6 +62,7 @@ pub struct Explained {
 enum Kind {
     Model(Box<dyn Classifier>, LabelView),
     Baseline(Baseline),
+    Rules(SigmaRules),
 }
 
 impl Subject {
@@ -57,10 +84,16 @@ impl Subject {
         Self { name, labels: labels.to_vec(), benign, threshold: threshold.unwrap_or(0.5), kind: Kind::Baseline(baseline) }
     }
 
+    /// Sigma rules, which answer with `labels` and with attacks of no technique among them.
+    pub fn rules(rules: SigmaRules, labels: &[String], benign: Option<usize>) -> Self {
+        let labels = labels.iter().cloned().chain([NO_TECHNIQUE.to_owned()]).collect();
+        Self { name: rules.name(), labels, benign, threshold: RULES_THRESHOLD, kind: Kind::Rules(rules) }
+    }
+
     /// Answers all rows; the seconds are those of classifying.
     pub fn answer(&self, rows: &Rows, threads: usize, diagnostics: &Diagnostics) -> Result<(Answered, f64)> {
         let start = Instant::now();
-        let scores = self.scores(rows.rows.iter().map(|row| row.text.as_str()), rows.rows.len(), threads, diagnostics)?;
+        let scores = self.scores(rows.rows.iter(), rows.rows.len(), threads, diagnostics)?;
         let seconds = start.elapsed().as_secs_f64();
         Ok((self.answered(&rows.truths(), scores)?, seconds))
     }
@@ -78,7 +111,7 @@ impl Subject {
         Ok((0..texts.len()).map(|row| answered.best(row)).collect())
     }
 
-    /// The evidence for the answer to each text, and that answer's label; `None` of the baseline, which can't explain itself.
+    /// The evidence for the answer to each text, and that answer's label; `None` of the baseline and of rules, which mark nothing.
     pub fn evidence<'a>(
         &self,
         texts: impl Iterator<Item = &'a str> + Send,
@@ -98,18 +131,20 @@ impl Subject {
     }
 
     /// The probabilities of `count` texts, one a label, row after row.
-    pub fn scores<'a>(
+    pub fn scores<'a, L: Into<Line<'a>>>(
         &self,
-        texts: impl Iterator<Item = &'a str> + Send,
+        lines: impl Iterator<Item = L> + Send,
         count: usize,
         threads: usize,
         diagnostics: &Diagnostics,
     ) -> Result<Vec<f32>> {
         let mut scores = Vec::with_capacity(count * self.labels.len());
+        let lines = lines.map(|line| -> Line<'a> { line.into() });
         match &self.kind {
-            Kind::Baseline(baseline) => texts.for_each(|text| scores.extend(baseline.predict(super::baseline::sparse(text)))),
+            Kind::Rules(rules) => scores = rules.scores(lines, count, &self.labels, self.benign)?,
+            Kind::Baseline(baseline) => lines.for_each(|line| scores.extend(baseline.predict(super::baseline::sparse(line.text)))),
             Kind::Model(engine, view) => {
-                let lines = texts.map(|text| Ok::<_, Infallible>(LogLine { text: text.to_owned(), ..LogLine::default() }));
+                let lines = lines.map(|line| Ok::<_, Infallible>(LogLine { text: line.text.to_owned(), ..LogLine::default() }));
                 let _rest = pipeline::run(lines, engine.as_ref(), threads, diagnostics, &AnswerCache::new(0), &|_| (), |answers| {
                     let attacks = answers.iter().fold(0, |attacks, answer| {
                         let decision = view.decide(&answer.prediction.scores, self.threshold);
