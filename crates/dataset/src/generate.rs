@@ -76,7 +76,9 @@ fn shares(labels: &LabelSet, grammar: &Grammar, total: usize) -> Result<(Vec<(St
         LabelSet::All => known.keys().copied().collect(),
         LabelSet::Only(wanted) => {
             let wanted = wanted.iter().filter(|label| *label != BENIGN).map(String::as_str);
-            wanted.map(|label| known.get_key_value(label).map(|(label, _)| *label).ok_or_else(|| DatasetError::NoTemplates(label.to_owned()))).collect::<Result<_, _>>()?
+            wanted
+                .map(|label| known.get_key_value(label).map(|(label, _)| *label).ok_or_else(|| DatasetError::NoTemplates(label.to_owned())))
+                .collect::<Result<_, _>>()?
         }
     };
     let attacks = total / 2;

@@ -56,7 +56,7 @@ impl Encoder {
         if batch.tokens() <= tokens {
             return answer(batch);
         }
-        TokenBatch::within(batch.iter(), tokens).iter().flat_map(|block| answer(block)).collect()
+        TokenBatch::within(batch.iter(), tokens).iter().flat_map(answer).collect()
     }
 
     /// [`Encoder::logits`] on up to `threads` threads: they share the lines of a large batch, and each step of a small one. The answers are the

@@ -38,13 +38,7 @@ impl Engine {
             let encoder = Encoder::with_numbers(folder, folder.longest_line(), numbers);
             (tokenizer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)), encoder)
         });
-        Ok(Self {
-            tokenizer: tokenizer?,
-            encoder: encoder?,
-            settings: folder.settings.clone(),
-            labels,
-            threads: 1,
-        })
+        Ok(Self { tokenizer: tokenizer?, encoder: encoder?, settings: folder.settings.clone(), labels, threads: 1 })
     }
 
     /// Lets a call that has only a line or a few short ones use those of `threads` threads that no other call uses. Without it, one.
