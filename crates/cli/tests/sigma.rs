@@ -1,5 +1,5 @@
 //! `attackline evaluate --sigma-rules`, with a stand-in that answers in rsigma's format, and with rsigma itself where `ATTACKLINE_RSIGMA` names it.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use assert_cmd::Command;
 use serde_json::{Value, json};

@@ -63,7 +63,9 @@ impl SigmaRules {
     /// Loads the rules once without any event: what can't work is said before the models have used an hour.
     pub fn open(program: &Path, rules: &Path, least: Option<Level>) -> Result<Self> {
         let opened = Self { program: Program::new(program, rules), least: least.unwrap_or_default() };
-        let said = opened.program.run(std::iter::empty(), |_| Ok(())).context("--sigma-rules")?;
+        // Without an event there can be no match: what is written all the same is refused as it would be later.
+        let mut none = Answers::new(&[], 0, opened.least);
+        let said = opened.program.run(std::iter::empty(), |found| none.add(found)).context("--sigma-rules")?;
         let warnings = said.warnings.iter().map(|warning| format!("; rsigma: {warning}")).collect::<String>();
         match said.loaded {
             Some(0) => bail!("--sigma-rules: there is no rule that can be used in {}{warnings}", rules.display()),
