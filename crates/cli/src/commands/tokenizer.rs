@@ -31,7 +31,7 @@ struct TrainArgs {
     /// Make capital letters small
     #[arg(long)]
     lowercase: bool,
-    /// Let a token reach over full stops, hyphens and digits within an argument (cmd.exe, -executionpolicy, system32): a third fewer tokens a line
+    /// Let a token reach over full stops, hyphens and digits within an argument (cmd.exe, -executionpolicy, system32): a fifth to a third fewer tokens
     #[arg(long)]
     long_words: bool,
     /// A pair of pieces must come so often to become one

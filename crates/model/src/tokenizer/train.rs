@@ -31,7 +31,7 @@ pub const MASK: &str = "[MASK]";
 const RUNS: &str = r" ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+";
 
 /// Longer words: what stands between the signs that part a command, a path, a list or an assignment, so that a program's name or an option can
-/// be one token. A line then has a third fewer tokens.
+/// be one token. A line then has a fifth to a third fewer tokens.
 const ARGUMENTS: &str = r##" ?[^\s\\/"'=;:|&(){}\[\],<>$`]+| ?[\\/"'=;:|&(){}\[\],<>$`]+|\s+"##;
 
 /// How to make a tokenizer.
