@@ -1,7 +1,7 @@
 use crate::{
     dispatch::multiversion,
     isa::Isa,
-    lanes::{erf, exp, fma},
+    lanes::{self, above_half, exp, fma},
 };
 use std::f32::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 
@@ -26,15 +26,14 @@ multiversion! {
 #[inline(always)]
 fn gelu_body<const FUSED: bool>(x: &mut [f32]) {
     for value in x {
-        let half = 0.5 * *value;
-        *value = fma::<FUSED>(half, erf::<FUSED>(*value * FRAC_1_SQRT_2), half);
+        *value = lanes::gelu::<FUSED>(*value);
     }
 }
 
 #[inline(always)]
 fn gelu_backward_body<const FUSED: bool>(x: &[f32], grad: &mut [f32]) {
     for (g, &x) in grad.iter_mut().zip(x) {
-        let cumulative = fma::<FUSED>(0.5, erf::<FUSED>(x * FRAC_1_SQRT_2), 0.5);
+        let cumulative = above_half::<FUSED>(x) + 0.5;
         let density = 0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2 * exp::<FUSED>(-0.5 * x * x);
         *g *= fma::<FUSED>(x, density, cumulative);
     }

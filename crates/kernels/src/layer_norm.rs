@@ -35,8 +35,8 @@ multiversion! {
 #[inline(always)]
 fn statistics(row: &[f32], epsilon: f32) -> (f32, f32) {
     let count = row.len() as f32;
-    let mean = sum_of(row.len(), |i| row[i]) / count;
-    let variance = sum_of(row.len(), |i| (row[i] - mean) * (row[i] - mean)) / count;
+    let mean = sum_of([row], |[value]| value) / count;
+    let variance = sum_of([row], |[value]| (value - mean) * (value - mean)) / count;
     (mean, 1.0 / (variance + epsilon).sqrt())
 }
 
@@ -69,8 +69,8 @@ fn layer_norm_backward_body<const FUSED: bool>(
             grad_bias[i] += grad[i];
         }
         let count = width as f32;
-        let average = sum_of(width, |i| grad[i] * gain[i]) / count;
-        let along = sum_of(width, |i| grad[i] * gain[i] * (row[i] - mean)) * scale * scale / count;
+        let average = sum_of([grad, gain], |[grad, gain]| grad * gain) / count;
+        let along = sum_of([grad, gain, row], |[grad, gain, value]| grad * gain * (value - mean)) * scale * scale / count;
         for i in 0..width {
             grad[i] = (grad[i] * gain[i] - average - (row[i] - mean) * along) * scale;
         }

@@ -31,7 +31,7 @@ pub(crate) fn softmax_body<const FUSED: bool>(row: &mut [f32]) {
     for value in row.iter_mut() {
         *value = exp::<FUSED>(*value - top);
     }
-    let total = sum_of(row.len(), |i| row[i]);
+    let total = sum_of([row], |[value]| value);
     let scale = 1.0 / total;
     for value in row.iter_mut() {
         *value *= scale;

@@ -95,7 +95,7 @@ impl Head {
         dropped.clone_from(probabilities);
         self.apply_mask(dropped);
         for (slope, p) in slopes.chunks_exact_mut(stride).zip(probabilities.chunks_exact(stride)) {
-            let mean = sum_of(stride, |j| slope[j] * p[j]);
+            let mean = sum_of([slope, p], |[slope, p]| slope * p);
             for (slope, &p) in slope.iter_mut().zip(p) {
                 *slope = (*slope - mean) * p * self.scale;
             }

@@ -1,4 +1,4 @@
-use super::{AttentionInput, AttentionScratch, Head, padded, zeros};
+use super::{AttentionInput, AttentionScratch, Head, padded, room};
 use crate::{
     crew::{Apart, Crew},
     dispatch::multiversion,
@@ -39,20 +39,19 @@ fn attention_body<const FUSED: bool>(input: AttentionInput<'_>, heads: Range<usi
     let AttentionScratch { transposed, probabilities, packed, result, places, .. } = scratch;
     for head in input.heads().filter(|head| heads.contains(&head.index)) {
         let (stride, width) = (padded(head.length), padded(head.width));
-        // Side by side, queries need no sums across a register; relative positions and masks want keys side by side.
-        let [row, step] = if input.relative.is_none() && head.mask.is_none() {
-            head.probabilities_by_key::<FUSED>(&input, transposed, probabilities);
+        // Side by side, queries need no sums across a register; masks are drawn for keys side by side.
+        let [row, step] = if head.mask.is_none() {
+            head.probabilities_by_key::<FUSED>(&input, transposed, probabilities, places);
             [1, stride]
         } else {
             head.probabilities::<FUSED>(&input, transposed, probabilities, places);
             head.apply_mask(probabilities);
             [stride, 1]
         };
-        let values = zeros(packed, head.length * width);
-        head.copy(input.qkv, 3 * hidden, 2 * hidden, values);
-        let context = zeros(result, head.length * width);
+        let values = head.rows(input.qkv, 3 * hidden, 2 * hidden, packed);
+        let context = room(result, head.length * width);
         let left = Strided { data: probabilities, row, step };
-        product::<FUSED>(left, Right { data: values, row: width }, [head.length, head.length, width], context);
+        product::<FUSED>(left, values, [head.length, head.length, width], context);
         for (i, values) in context.chunks_exact(width).enumerate() {
             // SAFETY: the columns of a head are written by the one part of the work that has the head.
             unsafe { out.part((head.first + i) * hidden + head.column, head.width) }.copy_from_slice(&values[..head.width]);
@@ -63,12 +62,21 @@ fn attention_body<const FUSED: bool>(input: AttentionInput<'_>, heads: Range<usi
 impl Head {
     /// The probabilities with a row for each key, `[length, padded length]`: what stands in the padding belongs to no query.
     #[inline(always)]
-    fn probabilities_by_key<const FUSED: bool>(&self, input: &AttentionInput<'_>, transposed: &mut Vec<f32>, probabilities: &mut Vec<f32>) {
+    fn probabilities_by_key<const FUSED: bool>(
+        &self,
+        input: &AttentionInput<'_>,
+        transposed: &mut Vec<f32>,
+        probabilities: &mut Vec<f32>,
+        places: &mut Vec<f32>,
+    ) {
         let (row, stride) = (3 * self.hidden, padded(self.length));
-        let queries = zeros(transposed, self.width * stride);
+        let queries = room(transposed, self.width * stride);
         self.copy_transposed(input.qkv, row, 0, queries);
-        let scores = zeros(probabilities, self.length * stride);
+        let scores = room(probabilities, self.length * stride);
         product::<FUSED>(self.view(input.qkv, row, self.hidden), Right { data: queries, row: stride }, [self.length, self.width, stride], scores);
+        if let Some(relative) = &input.relative {
+            relative.add_terms::<FUSED>(self, true, input.qkv, scores, places);
+        }
         softmax_columns::<FUSED>(scores, stride, self.scale);
     }
 
@@ -82,12 +90,12 @@ impl Head {
         places: &mut Vec<f32>,
     ) {
         let (row, stride) = (3 * self.hidden, padded(self.length));
-        let keys = zeros(transposed, self.width * stride);
+        let keys = room(transposed, self.width * stride);
         self.copy_transposed(input.qkv, row, self.hidden, keys);
-        let scores = zeros(probabilities, self.length * stride);
+        let scores = room(probabilities, self.length * stride);
         product::<FUSED>(self.view(input.qkv, row, 0), Right { data: keys, row: stride }, [self.length, self.width, stride], scores);
         if let Some(relative) = &input.relative {
-            relative.add_terms::<FUSED>(self, input.qkv, scores, places);
+            relative.add_terms::<FUSED>(self, false, input.qkv, scores, places);
         }
         for row in scores.chunks_exact_mut(stride) {
             for value in row.iter_mut() {

@@ -1,7 +1,7 @@
-use super::{AttentionInput, padded};
+use super::{AttentionInput, padded, room};
 use crate::{
     dropout::{Mask, keep},
-    small_product::Strided,
+    small_product::{Right, Strided},
 };
 
 /// One head of one line: where its tokens are and how wide everything is.
@@ -46,6 +46,18 @@ impl Head {
             let start = (self.first + i) * row + part + self.column;
             to[i * stride..][..self.width].copy_from_slice(&source[start..start + self.width]);
         }
+    }
+
+    /// This head's part as the right factor of a product: where it stands, or copied with padding where the head is no whole number of registers wide.
+    #[inline(always)]
+    pub(super) fn rows<'a>(&self, source: &'a [f32], row: usize, part: usize, packed: &'a mut Vec<f32>) -> Right<'a> {
+        let width = padded(self.width);
+        if width == self.width {
+            return Right { data: &source[self.first * row + part + self.column..], row };
+        }
+        let rows = room(packed, self.length * width);
+        self.copy(source, row, part, rows);
+        Right { data: rows, row: width }
     }
 
     /// Copies it transposed into `[width, padded length]`.

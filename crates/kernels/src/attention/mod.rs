@@ -86,6 +86,12 @@ fn zeros(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
     buffer
 }
 
+/// `buffer` with `len` elements, whatever they are: for what is written whole, or whose padding nobody reads.
+fn room(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    buffer.resize(len, 0.0);
+    buffer
+}
+
 fn padded(n: usize) -> usize {
     n.next_multiple_of(crate::lanes::LANES)
 }

@@ -1,4 +1,4 @@
-use super::{head::Head, padded, zeros};
+use super::{head::Head, padded, room};
 use crate::{
     lanes::LANES,
     small_product::{Right, Strided, product},
@@ -87,30 +87,17 @@ impl<'a> Relative<'a> {
         Band { rows, last: high, first: self.terms.rows - 1 - high as usize, count, consecutive: count == 2 * length - 1, length }
     }
 
-    /// Adds the terms of one head to its scores `[length, padded length]`.
+    /// Adds the terms of one head to its scores `[length, padded length]`, a row for each key (`by_key`) or for each query.
     #[inline(always)]
-    pub(super) fn add_terms<const FUSED: bool>(&self, head: &Head, qkv: &[f32], scores: &mut [f32], places: &mut Vec<f32>) {
+    pub(super) fn add_terms<const FUSED: bool>(&self, head: &Head, by_key: bool, qkv: &[f32], scores: &mut [f32], places: &mut Vec<f32>) {
         let band = self.band(head.length);
-        let (columns, stride, row) = (padded(band.count), padded(head.length), 3 * head.hidden);
-        if let Some(keys) = &self.terms.keys {
-            let met = zeros(places, head.length * columns);
-            let right = self.terms.window(keys, head.index, band.first);
-            product::<FUSED>(head.view(qkv, row, 0), right, [head.length, head.width, columns], met);
-            for i in 0..head.length {
-                let (scores, met) = (&mut scores[i * stride..][..head.length], &met[i * columns..][..columns]);
-                band.add_row(i, met, scores);
-            }
-        }
-        if let Some(queries) = &self.terms.queries {
-            let met = zeros(places, head.length * columns);
-            let right = self.terms.window(queries, head.index, band.first);
-            product::<FUSED>(head.view(qkv, row, head.hidden), right, [head.length, head.width, columns], met);
-            for i in 0..head.length {
-                let scores = &mut scores[i * stride..][..head.length];
-                for (j, score) in scores.iter_mut().enumerate() {
-                    *score += met[j * columns + band.place(i, j)];
-                }
-            }
+        let (columns, row) = (padded(band.count), 3 * head.hidden);
+        for (table, part, of_key) in [(&self.terms.keys, 0, false), (&self.terms.queries, head.hidden, true)] {
+            let Some(table) = table else { continue };
+            let met = room(places, head.length * columns);
+            let right = self.terms.window(table, head.index, band.first);
+            product::<FUSED>(head.view(qkv, row, part), right, [head.length, head.width, columns], met);
+            band.add(met, columns, of_key, by_key, scores);
         }
     }
 }
@@ -122,16 +109,25 @@ impl Band<'_> {
         if self.consecutive { self.length - 1 + j - i } else { (self.last - self.rows[self.length - 1 + i - j]) as usize }
     }
 
-    /// Adds query `i`'s terms to its scores.
+    /// Adds to the scores what tokens met of the table, `[length, columns]`: keys (`of_key`) or queries; the scores have a row for each key (`by_key`) or for each query.
     #[inline(always)]
-    fn add_row(&self, i: usize, met: &[f32], scores: &mut [f32]) {
-        if self.consecutive {
-            for (score, value) in scores.iter_mut().zip(&met[self.length - 1 - i..]) {
-                *score += value;
+    fn add(&self, met: &[f32], columns: usize, of_key: bool, by_key: bool, scores: &mut [f32]) {
+        let length = self.length;
+        for (r, scores) in scores.chunks_exact_mut(padded(length)).enumerate() {
+            let scores = &mut scores[..length];
+            if !self.consecutive {
+                for (c, score) in scores.iter_mut().enumerate() {
+                    let (i, j) = if by_key { (c, r) } else { (r, c) };
+                    *score += met[if of_key { j } else { i } * columns + self.place(i, j)];
+                }
+                continue;
             }
-        } else {
-            for (j, score) in scores.iter_mut().enumerate() {
-                *score += met[self.place(i, j)];
+            // A row's places in `met` stand at equal distances.
+            match (of_key, by_key) {
+                (false, false) => add_each(scores, met[r * columns + length - 1 - r..].iter()),
+                (true, true) => add_each(scores, met[r * columns + r..][..length].iter().rev()),
+                (true, false) => add_each(scores, met[length - 1 - r..].iter().step_by(columns + 1)),
+                (false, true) => add_each(scores, met[length - 1 + r..].iter().step_by(columns - 1)),
             }
         }
     }
@@ -167,6 +163,11 @@ impl Band<'_> {
             }
         }
     }
+}
+
+#[inline(always)]
+fn add_each<'a>(totals: &mut [f32], values: impl Iterator<Item = &'a f32>) {
+    totals.iter_mut().zip(values).for_each(|(total, value)| *total += value);
 }
 
 /// The left factor that is the transpose of a dense `[_, columns]` matrix.

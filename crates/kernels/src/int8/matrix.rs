@@ -3,9 +3,8 @@ use crate::{
     crew::{Apart, Crew},
     dispatch::multiversion,
     isa::Isa,
-    lanes::{erf, fma},
+    lanes::{fma, gelu},
 };
-use std::f32::consts::FRAC_1_SQRT_2;
 
 /// What happens to an element of the result on its way into memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,8 +167,7 @@ fn finish<const FUSED: bool>(
         }
         if edge == Edge::Gelu {
             for value in &mut values {
-                let half = 0.5 * *value;
-                *value = fma::<FUSED>(half, erf::<FUSED>(*value * FRAC_1_SQRT_2), half);
+                *value = gelu::<FUSED>(*value);
             }
         }
         // SAFETY: a panel's outputs are written by the one part of the work that has the panel.

@@ -1,5 +1,5 @@
 use super::GROUP;
-use crate::{dispatch::multiversion, isa::Isa, lanes::greatest};
+use crate::{dispatch::multiversion, isa::Isa, lanes::extremes};
 
 /// Rows of activations as u8, each with its own scale and zero point: `value ≈ scale · (byte - zero)`. The buffers are kept
 /// from call to call.
@@ -61,7 +61,8 @@ fn quantize_body<const FUSED: bool>(rows: &[f32], width: usize, factors: &[f32],
             }
             &out.scaled
         };
-        let (low, high) = (least(row).min(0.0), greatest(row).max(0.0));
+        let [low, high] = extremes(row);
+        let (low, high) = (low.min(0.0), high.max(0.0));
         let step = (high - low) / 255.0;
         let inverse = if step > 0.0 { 1.0 / step } else { 0.0 };
         let shift = (-low * inverse).round_ties_even();
@@ -75,20 +76,6 @@ fn quantize_body<const FUSED: bool>(rows: &[f32], width: usize, factors: &[f32],
         }
         bytes[width..].fill(0);
     }
-}
-
-#[inline(always)]
-fn least(row: &[f32]) -> f32 {
-    const LANES: usize = crate::lanes::LANES;
-    let mut lanes = [f32::INFINITY; LANES];
-    let chunks = row.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    for chunk in chunks {
-        for (best, &value) in lanes.iter_mut().zip(chunk) {
-            *best = if value < *best { value } else { *best };
-        }
-    }
-    lanes.iter().chain(rest).fold(f32::INFINITY, |a, &b| if b < a { b } else { a })
 }
 
 #[cfg(test)]
