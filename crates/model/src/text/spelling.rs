@@ -33,7 +33,7 @@ const DASHES: [char; 3] = ['\u{2013}', '\u{2014}', '\u{2015}'];
 /// The line as its shell reads it.
 pub(super) fn plain(line: &str) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(line);
-    for rule in [substrings, separators, empty_marks, sums, formats, dashes] {
+    for rule in [substrings, separators, empty_marks, sums, formats, dashes, paths, blanks] {
         if let Some(changed) = rule(&text) {
             text = Cow::Owned(changed);
         }
@@ -215,6 +215,53 @@ fn dashes(text: &str) -> Option<String> {
     (out != text).then_some(out)
 }
 
+/// Ways that go nowhere: `C:\Windows\.\System32\..\x` is `C:\Windows\x`. What has no folder before it (`..\x`) stays.
+fn paths(text: &str) -> Option<String> {
+    if !["\\.\\", "\\..\\", "/./", "/../"].iter().any(|way| text.contains(way)) {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        out.push(letter);
+        if !matches!(letter, '/' | '\\') {
+            continue;
+        }
+        let step = out[..out.len() - 1].rsplit(letter).next().unwrap_or_default();
+        let before = out.len() - 1 - step.len();
+        // In `\\.\` the dot is the name of a machine: this one.
+        let Some(parent) = out[..before].strip_suffix(letter).filter(|parent| !parent.ends_with(letter)) else { continue };
+        if step == "." {
+            out.truncate(before);
+        } else if step == ".."
+            && let Some(start) = parent.rfind(letter)
+            && is_name(&parent[start + 1..])
+        {
+            out.truncate(start + 1);
+        }
+    }
+    (out.len() < text.len()).then_some(out)
+}
+
+/// Whether this is a folder's name, and not the end of something else.
+fn is_name(text: &str) -> bool {
+    text.contains(|letter: char| letter != '.') && text.chars().all(|letter| letter.is_alphanumeric() || "._-~$ ()".contains(letter))
+}
+
+/// Several blanks are one.
+fn blanks(text: &str) -> Option<String> {
+    let is_blank = |byte: u8| matches!(byte, b' ' | b'\t');
+    if !text.as_bytes().windows(2).any(|pair| is_blank(pair[0]) && is_blank(pair[1])) {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if !(matches!(letter, ' ' | '\t') && out.ends_with([' ', '\t'])) {
+            out.push(letter);
+        }
+    }
+    Some(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::plain;
@@ -232,6 +279,8 @@ mod tests {
             ("net$IFS$9user cat${IFS}/etc/hosts", "net user cat /etc/hosts"),
             ("& ('Get-Ch'+'ild' + 'Item') -Path 'a'", "& ('Get-ChildItem') -Path 'a'"),
             ("& (\"{1}{0}{2}\" -f 'Chi', 'Get-',\"ldItem\") x", "& (\"Get-ChildItem\") x"),
+            ("C:\\Windows\\.\\System32\\Tasks\\..\\net.exe \tuser   /dom", "C:\\Windows\\System32\\net.exe user /dom"),
+            ("/bin/../usr/./bin/../../bin/cat /etc/./passwd", "/bin/cat /etc/passwd"),
             ("powershell \u{2013}NoProfile \u{2015}Command x", "powershell -NoProfile -Command x"),
         ] {
             assert_eq!(plain(spelt), meant);
@@ -253,6 +302,9 @@ mod tests {
             "Say \u{2014} and stay",
             "git log -f",
             "\"{2}\" -f 'a'",
+            "./configure && cd ../.. && ls ..\\..\\x",
+            "rundll32 javascript:\"\\..\\mshtml\"",
+            "cp \\\\.\\pipe /../x",
             "it's 'x'+y",
         ] {
             assert!(matches!(plain(line), Cow::Borrowed(same) if same == line), "{line}");
@@ -261,7 +313,7 @@ mod tests {
 
     #[test]
     fn hostile_lines_end() {
-        for piece in ["'+'", "\"\"", "%a:~", "{0}\" -f '", "a^", "%OS:~99999999999999999999%", "%OS:~-9,-9%", "${", "\u{2014}"] {
+        for piece in ["'+'", "\"\"", "%a:~", "{0}\" -f '", "a^", "%OS:~99999999999999999999%", "%OS:~-9,-9%", "${", "\u{2014}", "/./../", "a\\..\\", "/..", "  \t"] {
             let _ = plain(&piece.repeat(4_000));
         }
         assert_eq!(plain("%OS:~5,-9%"), "", "from behind the end");
