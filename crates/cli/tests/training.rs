@@ -72,6 +72,32 @@ fn a_model_from_nothing_but_lines() {
 }
 
 #[test]
+fn another_tokenizer_takes_over_what_the_tokens_meant() {
+    let folder = base();
+    let home = folder.path();
+    says(home, "train --data data --base base --learning-rate 3e-3 --head-learning-rate 3e-3 --epochs 4 --max-length 64 -o model");
+    says(home, "tokenizer train --data data/train.csv --vocabulary 900 --lowercase --long-words -o longer");
+    let refused = refuses(home, "model retokenize model --tokenizer data -o again");
+    assert!(refused.contains("tokenizer.json"), "{refused}");
+    says(home, "model retokenize model --tokenizer longer -o again");
+
+    let json = |path: &str| serde_json::from_slice::<Value>(&fs::read(home.join(path)).unwrap()).unwrap();
+    let size = json("longer/tokenizer.json")["model"]["vocab"].as_object().unwrap().len();
+    assert_eq!(json("again/config.json")["vocab_size"], size);
+    assert_eq!(json("again/config.json")["id2label"], json("model/config.json")["id2label"]);
+
+    // Before it has learnt anything, the model with the new tokens says mostly what the old one says.
+    let labels = |model: &str| {
+        let answer = attackline(home, &format!("classify --model {model} -f data/test.csv --field text")).assert().success().get_output().stdout.clone();
+        let lines = String::from_utf8(answer).unwrap();
+        lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["label"].clone()).collect::<Vec<_>>()
+    };
+    let (before, after) = (labels("model"), labels("again"));
+    let same = before.iter().zip(&after).filter(|(before, after)| before == after).count();
+    assert!(before.len() > 50 && same * 10 > before.len() * 7, "{same} of {} lines keep their label", before.len());
+}
+
+#[test]
 #[cfg(target_os = "linux")]
 fn a_full_disk_under_the_metrics_costs_no_model() {
     let folder = base();

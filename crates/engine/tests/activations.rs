@@ -44,6 +44,10 @@ fn a_line_alone_gets_the_bits_it_gets_in_any_batch_of_any_architecture() {
         for (line, logits) in expected.lines.iter().zip(together.chunks_exact(labels)) {
             assert_eq!(engine.logits(&[line.as_slice()].into_iter().collect()), logits, "{name}");
         }
+        // So many tokens are computed a block after the other.
+        let times = 3000 / batch.tokens();
+        let many: TokenBatch = (0..times).flat_map(|_| expected.lines.iter().map(Vec::as_slice)).collect();
+        assert_eq!(engine.logits(&many), together.repeat(times), "{name}");
     }
 }
 

@@ -4,7 +4,7 @@
 mod common;
 
 use attackline_engine::{Encoder, Engine, QuantizeOptions, quantize};
-use attackline_model::{Classifier, Encoded, LayerRole, ModelFolder, Quantization, Role, TokenBatch, WeightLayout};
+use attackline_model::{Classifier, Encoded, LayerRole, ModelFolder, Quantization, Role, Step, TokenBatch, WeightLayout};
 use common::{FOLDERS, expected, folder, greatest_difference};
 
 /// Nothing is too much.
@@ -51,6 +51,35 @@ fn a_crew_gives_the_same_bits(encoder: &Encoder, lines: &[Vec<u32>]) {
             assert_eq!(call.join().unwrap(), encoder.logits(batch));
         }
     });
+}
+
+#[test]
+fn biases_make_up_for_what_rounding_takes_on_average() {
+    for name in ["tiny-bert", "tiny-deberta-v3"] {
+        let (lines, exact) = (expected(name).lines, folder(name));
+        let shifted = quantize(&exact, &lines, ANY).unwrap();
+        let mut unshifted = shifted.clone();
+        let bias = WeightLayout::new(&exact.spec, exact.labels.as_ref().unwrap().len()).entry(Role::Layer(0, LayerRole::ValueBias)).unwrap().name.clone();
+        unshifted.weights.insert(bias.clone(), exact.weights.tensor(&bias).unwrap());
+        let wanted = mean_context(&exact, &lines);
+        let lacks = |folder| mean_context(folder, &lines).iter().zip(&wanted).map(|(got, wanted)| (got - wanted).abs()).sum::<f64>();
+        let (with, without) = (lacks(&shifted), lacks(&unshifted));
+        assert!(with < 0.8 * without, "{name}: {with} with, {without} without");
+    }
+}
+
+/// The mean over all tokens of the first layer's context.
+fn mean_context(folder: &ModelFolder, lines: &[Vec<u32>]) -> Vec<f64> {
+    let batch: TokenBatch = lines.iter().map(Vec::as_slice).collect();
+    let mut mean = vec![0.0; folder.spec.hidden];
+    Engine::new(folder).unwrap().observed_logits(&batch, &mut |step, values| {
+        if step == Step::Context(0) {
+            for row in values.chunks_exact(folder.spec.hidden) {
+                mean.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value) / batch.tokens() as f64);
+            }
+        }
+    });
+    mean
 }
 
 #[test]

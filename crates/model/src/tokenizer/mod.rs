@@ -11,7 +11,10 @@ pub use train::{MASK, TokenizerOptions, train_tokenizer};
 
 use crate::{Encoded, ModelError, prepare};
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::LazyLock,
+};
 use tokenizers::{Decoder as _, Tokenizer, pre_tokenizers::byte_level::ByteLevel};
 
 /// Of the room of a line that is too long, its tail gets one in so many: docs/models.md has the measurement.
@@ -71,8 +74,8 @@ impl TextTokenizer {
 
     /// The text of a token of byte pairs, what is half a character in it replaced; `None` of a token that is not of such a tokenizer.
     pub fn text_of(&self, token: &str) -> Option<String> {
-        let alphabet = ByteLevel::alphabet();
-        let whole = token.chars().all(|symbol| alphabet.contains(&symbol));
+        static ALPHABET: LazyLock<HashSet<char>> = LazyLock::new(|| ByteLevel::alphabet().into_iter().collect());
+        let whole = token.chars().all(|symbol| ALPHABET.contains(&symbol));
         whole.then(|| ByteLevel::default().decode_chain(vec![token.to_owned()]).ok().map(|parts| parts.concat())).flatten()
     }
 
