@@ -1,7 +1,7 @@
 use crate::{
     matrix::Matrix,
-    pass::{Pass, Scratch},
-    profile::Profile,
+    pass::{Pass, Scratch, head},
+    profile::{Operation, Profile, timed},
     weights::{EncoderWeights, Numbers},
 };
 use attackline_kernels::Crew;
@@ -47,16 +47,7 @@ impl Encoder {
     /// # Panics
     /// If a token id is not in the vocabulary or a line is longer than the weights were laid out for.
     pub fn logits(&self, batch: &TokenBatch) -> Vec<f32> {
-        self.in_blocks(batch, |block| self.observed_logits(block, &mut |_, _| {}))
-    }
-
-    /// The answers to a batch a block of whole lines at a time, so that activations stay in the cache from step to step.
-    fn in_blocks(&self, batch: &TokenBatch, mut answer: impl FnMut(&TokenBatch) -> Vec<f32>) -> Vec<f32> {
-        let tokens = block_tokens(&self.spec);
-        if batch.tokens() <= tokens {
-            return answer(batch);
-        }
-        TokenBatch::within(batch.iter(), tokens).iter().flat_map(answer).collect()
+        self.pass(&Crew::alone(), batch, block_tokens(&self.spec), &mut |_, _| {})
     }
 
     /// [`Encoder::logits`] on up to `threads` threads: they share the lines of a large batch, and each step of a small one. The answers are the
@@ -85,35 +76,49 @@ impl Encoder {
     }
 
     fn logits_together(&self, batch: &TokenBatch, threads: usize) -> Vec<f32> {
-        Crew::gather(threads.min(CREW_THREADS), |crew| self.pass(crew, batch, &mut |_, _| {}))
+        Crew::gather(threads.min(CREW_THREADS), |crew| self.pass(crew, batch, usize::MAX, &mut |_, _| {}))
     }
 
     /// [`Encoder::logits`], telling `seen` of every step's result on the way. Where the head reads only first tokens, the last layer's
     /// results after its attention are of those alone.
     pub fn observed_logits(&self, batch: &TokenBatch, seen: &mut dyn FnMut(Step, &[f32])) -> Vec<f32> {
-        self.pass(&Crew::alone(), batch, seen)
+        self.pass(&Crew::alone(), batch, usize::MAX, seen)
     }
 
-    fn pass(&self, crew: &Crew<'_>, batch: &TokenBatch, seen: &mut dyn FnMut(Step, &[f32])) -> Vec<f32> {
-        if batch.is_empty() {
-            return Vec::new();
-        }
+    fn pass(&self, crew: &Crew<'_>, batch: &TokenBatch, block: usize, seen: &mut dyn FnMut(Step, &[f32])) -> Vec<f32> {
         let mut scratch = self.waiting().pop().unwrap_or_default();
-        let logits = Pass { spec: &self.spec, weights: &self.weights, batch, crew, seen }.logits(&mut scratch);
+        let logits = self.in_blocks(crew, batch, block, seen, &mut scratch);
         self.waiting().push(scratch);
         logits
     }
 
-    /// [`Encoder::logits`], and where the time went, added to `profile`.
-    pub fn profiled_logits(&self, batch: &TokenBatch, profile: &mut Profile) -> Vec<f32> {
+    /// Whole lines of up to `block` tokens at a time, so that activations stay in the cache from step to step; then the head for all of them, so that its
+    /// weights are read once.
+    fn in_blocks(
+        &self,
+        crew: &Crew<'_>,
+        batch: &TokenBatch,
+        block: usize,
+        seen: &mut dyn FnMut(Step, &[f32]),
+        scratch: &mut Scratch,
+    ) -> Vec<f32> {
         if batch.is_empty() {
             return Vec::new();
         }
+        let mut pooled = |batch: &TokenBatch| Pass { spec: &self.spec, weights: &self.weights, batch, crew, seen: &mut *seen }.pooled(scratch);
+        let pooled = if batch.tokens() <= block {
+            pooled(batch)
+        } else {
+            TokenBatch::within(batch.iter(), block).iter().flat_map(pooled).collect()
+        };
+        timed(&mut scratch.products.profile, Operation::Head, || head(&self.spec, &self.weights, crew, pooled, seen))
+    }
+
+    /// [`Encoder::logits`], and where the time went, added to `profile`.
+    pub fn profiled_logits(&self, batch: &TokenBatch, profile: &mut Profile) -> Vec<f32> {
         let mut scratch = self.waiting().pop().unwrap_or_default();
         scratch.products.profile = Some(std::mem::take(profile));
-        let logits = self.in_blocks(batch, |block| {
-            Pass { spec: &self.spec, weights: &self.weights, batch: block, crew: &Crew::alone(), seen: &mut |_, _| {} }.logits(&mut scratch)
-        });
+        let logits = self.in_blocks(&Crew::alone(), batch, block_tokens(&self.spec), &mut |_, _| {}, &mut scratch);
         *profile = scratch.products.profile.take().unwrap_or_default();
         self.waiting().push(scratch);
         logits

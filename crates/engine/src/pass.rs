@@ -30,8 +30,8 @@ pub(crate) struct Pass<'a> {
 }
 
 impl Pass<'_> {
-    /// Logits `[lines, labels]`.
-    pub(crate) fn logits(mut self, scratch: &mut Scratch) -> Vec<f32> {
+    /// What the head reads of each line, `[lines, hidden]`.
+    pub(crate) fn pooled(mut self, scratch: &mut Scratch) -> Vec<f32> {
         let mut hidden = timed(&mut scratch.products.profile, Operation::Embeddings, || self.embed());
         (self.seen)(Step::Embeddings, &hidden);
         let convolved = self.convolve(&hidden);
@@ -51,11 +51,7 @@ impl Pass<'_> {
             }
             (self.seen)(Step::Output(index), &hidden);
         }
-        let pooled = timed(&mut scratch.products.profile, Operation::Head, || self.pool(hidden));
-        (self.seen)(Step::Pooled, &pooled);
-        let logits = timed(&mut scratch.products.profile, Operation::Head, || product(self.crew, &self.weights.classifier, &pooled));
-        (self.seen)(Step::Logits, &logits);
-        logits
+        self.pool(hidden)
     }
 
     /// Word, position and type vectors, summed, projected where the tables are narrower, and normed: `[tokens, hidden]`.
@@ -125,19 +121,14 @@ impl Pass<'_> {
 
     fn pool(&self, hidden: Vec<f32>) -> Vec<f32> {
         let (width, lines) = (self.spec.hidden, self.batch.lines());
-        let mut pooled = match self.spec.head.pooling {
+        match self.spec.head.pooling {
             Pooling::First if hidden.len() == lines * width => hidden,
             Pooling::First => self.first_rows(&hidden),
             Pooling::Mean => {
                 let line_mean = |line: &[usize]| mean_row(&hidden[line[0] * width..line[1] * width], width);
                 self.batch.offsets().windows(2).flat_map(line_mean).collect()
             }
-        };
-        if let (Some(dense), Some(activation)) = (&self.weights.pooler, self.spec.head.dense) {
-            pooled = product(self.crew, dense, &pooled);
-            activate(activation, &mut pooled);
         }
-        pooled
     }
 
     /// The rows of each line's first token.
@@ -149,6 +140,18 @@ impl Pass<'_> {
     fn norm(&self, rows: &mut [f32], norm: &Norm) {
         layer_norm(rows, &norm.gain, &norm.bias, self.spec.norm_epsilon);
     }
+}
+
+/// Logits `[lines, labels]` from what was [pooled](Pass::pooled).
+pub(crate) fn head(spec: &EncoderSpec, weights: &EncoderWeights, crew: &Crew<'_>, mut pooled: Vec<f32>, seen: &mut dyn FnMut(Step, &[f32])) -> Vec<f32> {
+    if let (Some(dense), Some(activation)) = (&weights.pooler, spec.head.dense) {
+        pooled = product(crew, dense, &pooled);
+        activate(activation, &mut pooled);
+    }
+    seen(Step::Pooled, &pooled);
+    let logits = product(crew, &weights.classifier, &pooled);
+    seen(Step::Logits, &logits);
+    logits
 }
 
 /// The mean of the rows, summed from the first to the last.

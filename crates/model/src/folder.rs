@@ -106,7 +106,7 @@ impl ModelFolder {
     /// The tokenizer, cutting lines to `max_length` tokens (that of the settings, unless told otherwise).
     pub fn tokenizer(&self, max_length: Option<usize>) -> Result<TextTokenizer, ModelError> {
         let json = self.files.get(TOKENIZER).ok_or_else(|| ModelError::Tokenizer("is missing".into()))?;
-        let length = max_length.unwrap_or(self.settings.max_length).min(self.spec.longest);
+        let length = max_length.map_or(self.longest_line(), |length| length.min(self.spec.longest));
         TextTokenizer::new(json, length, self.spec.vocabulary)
     }
 

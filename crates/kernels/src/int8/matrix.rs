@@ -26,7 +26,7 @@ pub struct Int8Matrix {
     /// The value of a weight of 1, of each output; 0 in the padding.
     scales: Vec<f32>,
     /// The sum of each output's weights: what a zero point of 1 adds to the sum of products.
-    sums: Vec<i32>,
+    sums: Vec<f32>,
     bias: Vec<f32>,
     /// What the columns of the activations are multiplied by before they are rounded; none where they stay as they are.
     factors: Vec<f32>,
@@ -46,14 +46,14 @@ impl Int8Matrix {
         assert!(scales.len() == outputs && values.len() == outputs * inputs, "values are [outputs, inputs], each output has a scale");
         let (count, groups) = (outputs.div_ceil(PANEL), inputs.div_ceil(GROUP));
         let mut panels = vec![0; count * groups * STEP];
-        let mut sums = vec![0; count * PANEL];
+        let mut sums = vec![0.0; count * PANEL];
         for (output, row) in values.chunks_exact(inputs.max(1)).enumerate() {
             let (panel, column) = (output / PANEL, output % PANEL);
             let block = &mut panels[panel * groups * STEP..][..groups * STEP];
             for (group, values) in row.chunks(GROUP).enumerate() {
                 block[group * STEP + column * GROUP..][..values.len()].copy_from_slice(values);
             }
-            sums[output] = row.iter().map(|&value| i32::from(value)).sum();
+            sums[output] = row.iter().map(|&value| i32::from(value)).sum::<i32>() as f32;
         }
         let padded = |values: &[f32]| {
             let mut values = values.to_vec();
@@ -145,7 +145,7 @@ multiversion! {
     fn finish_on(matrix: &Int8Matrix, activations: &QuantizedRows, place: [usize; 2], edge: Edge, tile: &[[i32; PANEL]], out: &Apart<'_, f32>) = finish;
 }
 
-/// Takes the zero point's part off the sums, scales them back, adds the bias and does what the edge says.
+/// Takes the zero point's part off the sums (in f32, rounded once), scales them back, adds the bias and does what the edge says.
 #[inline(always)]
 fn finish<const FUSED: bool>(
     matrix: &Int8Matrix,
@@ -157,13 +157,13 @@ fn finish<const FUSED: bool>(
 ) {
     let width = PANEL.min(matrix.outputs - first);
     let part = |values: &[f32]| -> [f32; PANEL] { *values[first..].first_chunk().expect("padded to whole panels") };
-    let (scales, bias) = (part(&matrix.scales), part(&matrix.bias));
-    let sums: [i32; PANEL] = *matrix.sums[first..].first_chunk().expect("padded to whole panels");
+    let (scales, sums, bias) = (part(&matrix.scales), part(&matrix.sums), part(&matrix.bias));
     for (offset, exact) in tile.iter().enumerate() {
-        let (scale, zero) = (activations.scales[row + offset], activations.zeros[row + offset]);
+        let (scale, zero) = (activations.scales[row + offset], activations.zeros[row + offset] as f32);
         let mut values = [0.0; PANEL];
         for column in 0..PANEL {
-            values[column] = fma::<FUSED>((exact[column] - zero * sums[column]) as f32, scale * scales[column], bias[column]);
+            let sum = fma::<FUSED>(-zero, sums[column], exact[column] as f32);
+            values[column] = fma::<FUSED>(sum, scale * scales[column], bias[column]);
         }
         if edge == Edge::Gelu {
             for value in &mut values {
