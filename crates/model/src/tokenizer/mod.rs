@@ -27,8 +27,8 @@ const TAIL_SHARE: usize = 4;
 type BytePairs = TokenizerImpl<BPE, NormalizerWrapper, PreTokenizerWrapper, PostProcessorWrapper, DecoderWrapper>;
 
 /// Reads a `tokenizer.json`. Byte pairs are read as such: to find out which kind of model there is the library makes a tree of all of it first.
-fn read(json: &[u8]) -> tokenizers::Result<Tokenizer> {
-    serde_json::from_slice::<BytePairs>(json).map_or_else(|_| Tokenizer::from_bytes(json), |pairs| Ok(pairs.into()))
+fn read(json: &str) -> tokenizers::Result<Tokenizer> {
+    serde_json::from_str::<BytePairs>(json).map_or_else(|_| Tokenizer::from_bytes(json), |pairs| Ok(pairs.into()))
 }
 
 /// A `tokenizer.json` with its own padding and truncation switched off, and ours in their place.
@@ -44,7 +44,7 @@ impl TextTokenizer {
     /// `vocabulary` is the number of rows of the word embedding: a tokenizer that could exceed it is refused.
     pub fn new(json: &[u8], max_length: usize, vocabulary: usize) -> Result<Self, ModelError> {
         let json = without_decoder(json).map_err(ModelError::Tokenizer)?;
-        let mut tokenizer = read(json).map_err(|error| ModelError::Tokenizer(error.to_string()))?;
+        let mut tokenizer = read(&json).map_err(|error| ModelError::Tokenizer(error.to_string()))?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| ModelError::Tokenizer(error.to_string()))?;
         let largest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0) as usize;
