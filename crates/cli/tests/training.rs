@@ -88,7 +88,8 @@ fn another_tokenizer_takes_over_what_the_tokens_meant() {
 
     // Before it has learnt anything, the model with the new tokens says mostly what the old one says.
     let labels = |model: &str| {
-        let answer = attackline(home, &format!("classify --model {model} -f data/test.csv --field text")).assert().success().get_output().stdout.clone();
+        let answer =
+            attackline(home, &format!("classify --model {model} -f data/test.csv --field text")).assert().success().get_output().stdout.clone();
         let lines = String::from_utf8(answer).unwrap();
         lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["label"].clone()).collect::<Vec<_>>()
     };

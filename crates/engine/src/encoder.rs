@@ -94,23 +94,12 @@ impl Encoder {
 
     /// Whole lines of up to `block` tokens at a time, so that activations stay in the cache from step to step; then the head for all of them, so that its
     /// weights are read once.
-    fn in_blocks(
-        &self,
-        crew: &Crew<'_>,
-        batch: &TokenBatch,
-        block: usize,
-        seen: &mut dyn FnMut(Step, &[f32]),
-        scratch: &mut Scratch,
-    ) -> Vec<f32> {
+    fn in_blocks(&self, crew: &Crew<'_>, batch: &TokenBatch, block: usize, seen: &mut dyn FnMut(Step, &[f32]), scratch: &mut Scratch) -> Vec<f32> {
         if batch.is_empty() {
             return Vec::new();
         }
         let mut pooled = |batch: &TokenBatch| Pass { spec: &self.spec, weights: &self.weights, batch, crew, seen: &mut *seen }.pooled(scratch);
-        let pooled = if batch.tokens() <= block {
-            pooled(batch)
-        } else {
-            TokenBatch::within(batch.iter(), block).iter().flat_map(pooled).collect()
-        };
+        let pooled = if batch.tokens() <= block { pooled(batch) } else { TokenBatch::within(batch.iter(), block).iter().flat_map(pooled).collect() };
         timed(&mut scratch.products.profile, Operation::Head, || head(&self.spec, &self.weights, crew, pooled, seen))
     }
 

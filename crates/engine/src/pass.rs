@@ -143,7 +143,13 @@ impl Pass<'_> {
 }
 
 /// Logits `[lines, labels]` from what was [pooled](Pass::pooled).
-pub(crate) fn head(spec: &EncoderSpec, weights: &EncoderWeights, crew: &Crew<'_>, mut pooled: Vec<f32>, seen: &mut dyn FnMut(Step, &[f32])) -> Vec<f32> {
+pub(crate) fn head(
+    spec: &EncoderSpec,
+    weights: &EncoderWeights,
+    crew: &Crew<'_>,
+    mut pooled: Vec<f32>,
+    seen: &mut dyn FnMut(Step, &[f32]),
+) -> Vec<f32> {
     if let (Some(dense), Some(activation)) = (&weights.pooler, spec.head.dense) {
         pooled = product(crew, dense, &pooled);
         activate(activation, &mut pooled);

@@ -59,7 +59,8 @@ fn biases_make_up_for_what_rounding_takes_on_average() {
         let (lines, exact) = (expected(name).lines, folder(name));
         let shifted = quantize(&exact, &lines, ANY).unwrap();
         let mut unshifted = shifted.clone();
-        let bias = WeightLayout::new(&exact.spec, exact.labels.as_ref().unwrap().len()).entry(Role::Layer(0, LayerRole::ValueBias)).unwrap().name.clone();
+        let bias =
+            WeightLayout::new(&exact.spec, exact.labels.as_ref().unwrap().len()).entry(Role::Layer(0, LayerRole::ValueBias)).unwrap().name.clone();
         unshifted.weights.insert(bias.clone(), exact.weights.tensor(&bias).unwrap());
         let wanted = mean_context(&exact, &lines);
         let lacks = |folder| mean_context(folder, &lines).iter().zip(&wanted).map(|(got, wanted)| (got - wanted).abs()).sum::<f64>();

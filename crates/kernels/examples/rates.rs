@@ -2,7 +2,10 @@
 //! The shapes are those of MiniLM-L6 with one line of 16 tokens and with 376 tokens of ragged lines.
 #![allow(clippy::print_stdout)]
 
-use attackline_kernels::{AttentionInput, AttentionScratch, Crew, Int8Matrix, PackedMatrix, QuantizedRows, Relative, RelativeTerms, Transposed, attention, gelu, layer_norm, matmul};
+use attackline_kernels::{
+    AttentionInput, AttentionScratch, Crew, Int8Matrix, PackedMatrix, QuantizedRows, Relative, RelativeTerms, Transposed, attention, gelu,
+    layer_norm, matmul,
+};
 use std::time::Instant;
 
 const SHAPES: [(usize, usize, usize); 5] = [(16, 384, 1536), (376, 384, 1152), (376, 384, 1536), (376, 1536, 384), (376, 384, 384)];
