@@ -66,7 +66,7 @@ fn strip_guid(text: &str) -> Option<&str> {
 }
 
 /// The side of each template, in the order of the grammar: within each label, groups of templates that share a key are
-/// shuffled and dealt out, one in ten to validation and to test each. A label with a single group is learnt from rather than measured.
+/// shuffled and dealt out, one in ten to validation and to test each. A label's largest group is learnt from rather than measured.
 pub(crate) fn sides(grammar: &Grammar, seed: u64) -> Vec<Side> {
     let groups = groups(grammar, seed);
     let mut by_label: BTreeMap<&str, BTreeSet<usize>> = BTreeMap::new();
@@ -80,14 +80,14 @@ pub(crate) fn sides(grammar: &Grammar, seed: u64) -> Vec<Side> {
     for members in by_label.values() {
         let mut members: Vec<usize> = members.iter().copied().collect();
         random.shuffle(&mut members);
-        // The largest groups are dealt last, so that they land in train.
+        // The largest groups are dealt last: they land in train.
         members.sort_by_key(|&group| size[group]);
         let total: usize = members.iter().map(|&group| size[group]).sum();
-        let single = members.len() == 1;
+        let largest = members.len() - 1;
         let mut dealt = 0;
-        for group in members {
+        for (place, group) in members.into_iter().enumerate() {
             let side = match dealt * 10 {
-                _ if single => Side::Train,
+                _ if place == largest => Side::Train,
                 tenths if tenths < total => Side::Test,
                 tenths if tenths < 2 * total => Side::Validation,
                 _ => Side::Train,

@@ -62,21 +62,22 @@ fn biases_make_up_for_what_rounding_takes_on_average() {
         let bias =
             WeightLayout::new(&exact.spec, exact.labels.as_ref().unwrap().len()).entry(Role::Layer(0, LayerRole::ValueBias)).unwrap().name.clone();
         unshifted.weights.insert(bias.clone(), exact.weights.tensor(&bias).unwrap());
-        let wanted = mean_context(&exact, &lines);
-        let lacks = |folder| mean_context(folder, &lines).iter().zip(&wanted).map(|(got, wanted)| (got - wanted).abs()).sum::<f64>();
+        let wanted = mean_values(&exact, &lines);
+        let lacks = |folder| mean_values(folder, &lines).iter().zip(&wanted).map(|(got, wanted)| (got - wanted).abs()).sum::<f64>();
         let (with, without) = (lacks(&shifted), lacks(&unshifted));
         assert!(with < 0.8 * without, "{name}: {with} with, {without} without");
     }
 }
 
-/// The mean over all tokens of the first layer's context.
-fn mean_context(folder: &ModelFolder, lines: &[Vec<u32>]) -> Vec<f64> {
+/// The mean over all tokens of the first layer's values: the last third of what is multiplied together.
+fn mean_values(folder: &ModelFolder, lines: &[Vec<u32>]) -> Vec<f64> {
     let batch: TokenBatch = lines.iter().map(Vec::as_slice).collect();
-    let mut mean = vec![0.0; folder.spec.hidden];
-    Engine::new(folder).unwrap().observed_logits(&batch, &mut |step, values| {
-        if step == Step::Context(0) {
-            for row in values.chunks_exact(folder.spec.hidden) {
-                mean.iter_mut().zip(row).for_each(|(sum, value)| *sum += f64::from(*value) / batch.tokens() as f64);
+    let width = folder.spec.hidden;
+    let mut mean = vec![0.0; width];
+    Engine::new(folder).unwrap().observed_logits(&batch, &mut |step, rows| {
+        if step == Step::QueryKeyValue(0) {
+            for row in rows.chunks_exact(3 * width) {
+                mean.iter_mut().zip(&row[2 * width..]).for_each(|(sum, value)| *sum += f64::from(*value) / batch.tokens() as f64);
             }
         }
     });
