@@ -59,11 +59,10 @@ fn attention_backward_body<const FUSED: bool>(
             (&slopes[..], false, input.qkv, wide, hidden, 0),
             (&slopes[..], true, input.qkv, wide, 0, hidden),
         ] {
-            let packed = zeros(packed, length * width);
-            head.copy(source, row, part, packed);
+            let right = head.rows(source, row, part, packed);
             let result = zeros(result, length * width);
             let left = if transposed { flipped(matrix, stride) } else { Strided { data: matrix, row: stride, step: 1 } };
-            product::<FUSED>(left, Right { data: packed, row: width }, [length, length, width], result);
+            product::<FUSED>(left, right, [length, length, width], result);
             head.write_back(result, gradients.qkv, wide, target);
         }
         if let Some(relative) = &input.relative {
@@ -131,10 +130,9 @@ impl Head {
             target.iter_mut().zip(values).for_each(|(total, value)| *total += value);
         }
 
-        let content = zeros(packed, self.length * width);
-        self.copy(qkv, wide, part, content);
+        let content = self.rows(qkv, wide, part, packed);
         let of_table = zeros(result, band.count * width);
-        product::<FUSED>(flipped(by_place, columns), Right { data: content, row: width }, [band.count, self.length, width], of_table);
+        product::<FUSED>(flipped(by_place, columns), content, [band.count, self.length, width], of_table);
         band.add_back(of_table, self, grad_table);
     }
 }

@@ -38,17 +38,7 @@ impl Head {
         })
     }
 
-    /// Copies this head's part of the matrix whose rows start at `part` into `[length, padded width]`.
-    #[inline(always)]
-    pub(super) fn copy(&self, source: &[f32], row: usize, part: usize, to: &mut [f32]) {
-        let stride = padded(self.width);
-        for i in 0..self.length {
-            let start = (self.first + i) * row + part + self.column;
-            to[i * stride..][..self.width].copy_from_slice(&source[start..start + self.width]);
-        }
-    }
-
-    /// This head's part as the right factor of a product: where it stands, or copied with padding where the head is no whole number of registers wide.
+    /// This head's part of the matrix whose rows start at `part` as the right factor of a product: where it stands, or copied with padding where the head is no whole number of registers wide.
     #[inline(always)]
     pub(super) fn rows<'a>(&self, source: &'a [f32], row: usize, part: usize, packed: &'a mut Vec<f32>) -> Right<'a> {
         let width = padded(self.width);
@@ -56,11 +46,14 @@ impl Head {
             return Right { data: &source[self.first * row + part + self.column..], row };
         }
         let rows = room(packed, self.length * width);
-        self.copy(source, row, part, rows);
+        for i in 0..self.length {
+            let start = (self.first + i) * row + part + self.column;
+            rows[i * width..][..self.width].copy_from_slice(&source[start..start + self.width]);
+        }
         Right { data: rows, row: width }
     }
 
-    /// Copies it transposed into `[width, padded length]`.
+    /// Copies that part transposed into `[width, padded length]`.
     #[inline(always)]
     pub(super) fn copy_transposed(&self, source: &[f32], row: usize, part: usize, to: &mut [f32]) {
         let stride = padded(self.length);

@@ -249,13 +249,13 @@ fn is_name(text: &str) -> bool {
 
 /// Several blanks are one.
 fn blanks(text: &str) -> Option<String> {
-    let is_blank = |byte: u8| matches!(byte, b' ' | b'\t');
-    if !text.as_bytes().windows(2).any(|pair| is_blank(pair[0]) && is_blank(pair[1])) {
+    const BLANKS: [char; 2] = [' ', '\t'];
+    if !text.as_bytes().windows(2).any(|pair| pair.iter().all(|&byte| BLANKS.contains(&char::from(byte)))) {
         return None;
     }
     let mut out = String::with_capacity(text.len());
     for letter in text.chars() {
-        if !(matches!(letter, ' ' | '\t') && out.ends_with([' ', '\t'])) {
+        if !(BLANKS.contains(&letter) && out.ends_with(BLANKS)) {
             out.push(letter);
         }
     }
