@@ -149,20 +149,19 @@ impl Source<'_> {
 
     /// A product as it is stored in int8; `None` where a part of it isn't.
     fn stored_int8(&self, index: usize, parts: &[(LayerRole, LayerRole)], bias: &[f32]) -> Result<Option<Int8Matrix>, ModelError> {
-        let (mut values, mut scales, mut first) = (Vec::new(), Vec::new(), None::<Arc<Int8Tensor>>);
+        let mut stored = Vec::new();
         for &(part, _) in parts {
             let role = Role::Layer(index, part);
             let Some(tensor) = self.int8(role)? else { return Ok(None) };
-            values.extend_from_slice(&tensor.values);
-            scales.extend_from_slice(&tensor.scales);
-            let first = first.get_or_insert_with(|| tensor.clone());
-            if first.factors != tensor.factors {
+            stored.push(tensor);
+            if stored[0].factors != stored[stored.len() - 1].factors {
                 let reason = format!("tensor {} has other factors than those that are multiplied with the same", self.layout.require(role)?.name);
                 return Err(ModelError::damaged("model.safetensors", reason));
             }
         }
-        let first = first.expect("a product has parts");
-        Ok(Some(Int8Matrix::new(&values, &scales, bias, first.shape[1]).with_factors(first.factors.clone())))
+        let values: Vec<&[i8]> = stored.iter().map(|tensor| &tensor.values[..]).collect();
+        let scales: Vec<f32> = stored.iter().flat_map(|tensor| &tensor.scales).copied().collect();
+        Ok(Some(Int8Matrix::new(&values, &scales, bias, stored[0].shape[1]).with_factors(stored[0].factors.clone())))
     }
 
     /// What is added to the words' vectors.
@@ -259,7 +258,7 @@ fn candidates(weight: &Tensor, bias: &[f32], greatest: &[f32]) -> Vec<Int8Matrix
     let sets = std::iter::once(Vec::new()).chain(SHARES.map(factors));
     let matrix = |factors: Vec<f32>| {
         let rounded = Int8Tensor::quantize_by(weight, &factors)?;
-        Some(Int8Matrix::new(&rounded.values, &rounded.scales, bias, greatest.len()).with_factors(factors))
+        Some(Int8Matrix::new(&[&rounded.values], &rounded.scales, bias, greatest.len()).with_factors(factors))
     };
     sets.filter_map(matrix).collect()
 }

@@ -29,7 +29,7 @@ fn main() {
         let weight: Vec<f32> = (0..inputs * outputs).map(|i| (i % 251) as f32 / 125.0 - 1.0).collect();
         let values: Vec<i8> = (0..inputs * outputs).map(|i| (i % 255) as u8 as i8).collect();
         let (scales, bias) = (vec![0.01; outputs], vec![0.1; outputs]);
-        let (exact, int8) = (PackedMatrix::new(&weight, &bias, inputs), Int8Matrix::new(&values, &scales, &bias, inputs));
+        let (exact, int8) = (PackedMatrix::new(&weight, &bias, inputs), Int8Matrix::new(&[&values], &scales, &bias, inputs));
         for rows in ROWS {
             let activations: Vec<f32> = (0..rows * inputs).map(|i| (i % 97) as f32 / 40.0 - 1.0).collect();
             let mut out = vec![0.0; rows * outputs];

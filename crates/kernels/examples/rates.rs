@@ -38,7 +38,7 @@ fn main() {
     println!("gelu {:.2} ns an element", seconds(|| gelu(&mut wide)) * 1e9 / count);
     let (gain, shift) = (vec![1.0; 384], vec![0.0; 384]);
     println!("layer norm {:.2} ns an element", seconds(|| layer_norm(&mut wide, &gain, &shift, 1e-12)) * 1e9 / count);
-    let (matrix, mut rounded) = (Int8Matrix::new(&[1; 1536], &[1.0], &[0.0], 1536), QuantizedRows::default());
+    let (matrix, mut rounded) = (Int8Matrix::new(&[&[1; 1536]], &[1.0], &[0.0], 1536), QuantizedRows::default());
     println!("to int8 {:.2} ns an element", seconds(|| matrix.quantize(&wide, &mut rounded)) * 1e9 / count);
     let offsets: Vec<usize> = (0..=16).map(|line| line * 376 / 16).collect();
     let (queries, mut context, mut scratch) = (vec![0.01; 376 * 1152], vec![0.0; 376 * 384], [AttentionScratch::default()]);

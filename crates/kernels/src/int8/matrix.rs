@@ -3,7 +3,7 @@ use crate::{
     crew::{Apart, Crew},
     dispatch::multiversion,
     isa::Isa,
-    lanes::{fma, gelu},
+    lanes::{LANES, fma, gelu},
 };
 
 /// What happens to an element of the result on its way into memory.
@@ -36,23 +36,26 @@ pub struct Int8Matrix {
 }
 
 impl Int8Matrix {
-    /// Lays out `values` (`[outputs, inputs]`, row-major) with the `scales` and the `bias` of their outputs.
+    /// Lays out `parts` (each some rows of `[outputs, inputs]`, one after the other) with the `scales` and the `bias` of their outputs.
     ///
     /// # Panics
     /// If the lengths differ, or there are more inputs than an i32 sum is exact for (65,536).
-    pub fn new(values: &[i8], scales: &[f32], bias: &[f32], inputs: usize) -> Self {
+    pub fn new(parts: &[&[i8]], scales: &[f32], bias: &[f32], inputs: usize) -> Self {
         let outputs = bias.len();
         assert!(inputs <= 1 << 16, "sums of more inputs could overflow");
-        assert!(scales.len() == outputs && values.len() == outputs * inputs, "values are [outputs, inputs], each output has a scale");
+        let elements: usize = parts.iter().map(|part| part.len()).sum();
+        assert!(scales.len() == outputs && elements == outputs * inputs, "parts are [outputs, inputs], each output has a scale");
         let (count, groups) = (outputs.div_ceil(PANEL), inputs.div_ceil(GROUP));
         let mut panels = vec![0; count * groups * STEP];
         let mut sums = vec![0.0; count * PANEL];
-        for (output, row) in values.chunks_exact(inputs.max(1)).enumerate() {
+        for (output, row) in parts.iter().flat_map(|part| part.chunks_exact(inputs.max(1))).enumerate() {
             let (panel, column) = (output / PANEL, output % PANEL);
             let block = &mut panels[panel * groups * STEP..][..groups * STEP];
-            for (group, values) in row.chunks(GROUP).enumerate() {
-                block[group * STEP + column * GROUP..][..values.len()].copy_from_slice(values);
+            let (whole, rest) = row.as_chunks::<GROUP>();
+            for (step, values) in block.chunks_exact_mut(STEP).zip(whole) {
+                step.as_chunks_mut().0[column] = *values;
             }
+            block[whole.len() * STEP..].iter_mut().skip(column * GROUP).zip(rest).for_each(|(place, value)| *place = *value);
             sums[output] = row.iter().map(|&value| i32::from(value)).sum::<i32>() as f32;
         }
         let padded = |values: &[f32]| {
@@ -156,26 +159,33 @@ fn finish<const FUSED: bool>(
     out: &Apart<'_, f32>,
 ) {
     let width = PANEL.min(matrix.outputs - first);
-    let part = |values: &[f32]| -> [f32; PANEL] { *values[first..].first_chunk().expect("padded to whole panels") };
-    let (scales, sums, bias) = (part(&matrix.scales), part(&matrix.sums), part(&matrix.bias));
-    for (offset, exact) in tile.iter().enumerate() {
+    let [sums, scales, bias] = [&matrix.sums, &matrix.scales, &matrix.bias]
+        .map(|values| -> &[f32; PANEL] { values[first..].first_chunk().expect("padded to whole panels") });
+    let mut values = [[0.0; PANEL]; TILE];
+    let values = &mut values[..tile.len()];
+    for (offset, (values, exact)) in values.iter_mut().zip(tile).enumerate() {
         let (scale, zero) = (activations.scales[row + offset], activations.zeros[row + offset] as f32);
-        let mut values = [0.0; PANEL];
         for column in 0..PANEL {
             let sum = fma::<FUSED>(-zero, sums[column], exact[column] as f32);
             values[column] = fma::<FUSED>(sum, scale * scales[column], bias[column]);
         }
-        if edge == Edge::Gelu {
-            for value in &mut values {
+    }
+    if edge == Edge::Gelu {
+        // A register at a time, so that the polynomial's coefficients stay in registers for the whole tile.
+        for lanes in values.as_flattened_mut().as_chunks_mut::<LANES>().0 {
+            for value in lanes {
                 *value = gelu::<FUSED>(*value);
             }
         }
+    }
+    for (offset, values) in values.iter().enumerate() {
         // SAFETY: a panel's outputs are written by the one part of the work that has the panel.
         let to = unsafe { out.part((row + offset) * matrix.outputs + first, width) };
-        if edge == Edge::Add {
-            to.iter_mut().zip(values).for_each(|(to, value)| *to += value);
-        } else {
-            to.copy_from_slice(&values[..width]);
+        match to.as_mut_array::<PANEL>() {
+            Some(to) if edge == Edge::Add => (0..PANEL).for_each(|column| to[column] += values[column]),
+            Some(to) => *to = *values,
+            None if edge == Edge::Add => to.iter_mut().zip(values).for_each(|(to, value)| *to += value),
+            None => to.copy_from_slice(&values[..width]),
         }
     }
 }
@@ -236,7 +246,7 @@ mod tests {
         for (count, inputs, outputs) in [(1, 1, 1), (2, 7, 64), (3, 33, 65), (4, 384, 130), (5, 100, 63), (6, 96, 64), (13, 1536, 70), (19, 44, 200)]
         {
             let (activations, values) = (rows(count, inputs), weights(outputs * inputs, 3));
-            let matrix = Int8Matrix::new(&values, &vec![1.0; outputs], &vec![0.0; outputs], inputs);
+            let matrix = Int8Matrix::new(&[&values], &vec![1.0; outputs], &vec![0.0; outputs], inputs);
             let width = outputs.next_multiple_of(PANEL);
             for isa in Isa::available() {
                 let got = sums(&matrix.clone().with_isa(isa), &activations);
@@ -255,7 +265,7 @@ mod tests {
     fn the_greatest_values_do_not_saturate() {
         let inputs = 3072;
         for extreme in [-128i8, 127] {
-            let matrix = Int8Matrix::new(&vec![extreme; 64 * inputs], &[1.0; 64], &[0.0; 64], inputs);
+            let matrix = Int8Matrix::new(&[&vec![extreme; 64 * inputs]], &[1.0; 64], &[0.0; 64], inputs);
             let mut activations = QuantizedRows::default();
             activations.quantize(&vec![1.0; 7 * inputs], inputs);
             assert!(activations.bytes.iter().all(|&byte| byte == 255));
@@ -279,7 +289,7 @@ mod tests {
             out
         };
         for isa in Isa::available() {
-            let plain = Int8Matrix::new(&weights(outputs * inputs, 7), &vec![0.01; outputs], &vec![0.5; outputs], inputs).with_isa(isa);
+            let plain = Int8Matrix::new(&[&weights(outputs * inputs, 7)], &vec![0.01; outputs], &vec![0.5; outputs], inputs).with_isa(isa);
             assert_eq!(product(&plain.clone().with_factors(factors.clone()), &values), product(&plain, &scaled), "{}", isa.name());
         }
     }
@@ -309,7 +319,7 @@ mod tests {
         gelu(&mut bent);
         let added: Vec<f32> = expected.iter().map(|value| value + 0.5).collect();
         for isa in Isa::available() {
-            let matrix = Int8Matrix::new(&weights, &scales, &bias, inputs).with_isa(isa);
+            let matrix = Int8Matrix::new(&[&weights], &scales, &bias, inputs).with_isa(isa);
             for (edge, expected) in [(Edge::Write, &expected), (Edge::Gelu, &bent), (Edge::Add, &added)] {
                 let mut out = vec![0.5; count * outputs];
                 Crew::gather(2, |crew| matrix.product(crew, &activations, edge, &mut out));

@@ -7,7 +7,7 @@ use std::time::Instant;
 pub fn int8_peak() -> f64 {
     const SHAPE: (usize, usize, usize) = (48, 512, 64);
     let (rows, inputs, outputs) = SHAPE;
-    let matrix = Int8Matrix::new(&vec![3; inputs * outputs], &vec![0.1; outputs], &vec![0.0; outputs], inputs);
+    let matrix = Int8Matrix::new(&[&vec![3; inputs * outputs]], &vec![0.1; outputs], &vec![0.0; outputs], inputs);
     let mut activations = QuantizedRows::default();
     activations.quantize(&vec![0.5; rows * inputs], inputs);
     let mut out = vec![0.0; rows * outputs];
