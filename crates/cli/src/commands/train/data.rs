@@ -167,8 +167,8 @@ fn name_labels(rows: &mut Rows, wanted: &[String]) -> Result<()> {
     Ok(())
 }
 
-/// Takes repeated lines out, and holds rows out for validation where there are none. No line is on both sides. A line that comes with
-/// several labels has all of them, where a line may have several.
+/// Takes repeated lines out and says how many, and holds rows out for validation where there are none. No line is on both sides. A line that
+/// comes with several labels has all of them, where a line may have several.
 fn split(rows: &mut Rows, args: &DataArgs) {
     if rows.validation.is_empty() {
         (rows.validation, rows.train) =
@@ -176,8 +176,12 @@ fn split(rows: &mut Rows, args: &DataArgs) {
     }
     let known: BTreeSet<String> = rows.validation.iter().map(|row| row.text.clone()).collect();
     rows.train.retain(|row| !known.contains(&row.text));
+    let before = rows.train.len();
     for side in [&mut rows.validation, &mut rows.train] {
         *side = merged(std::mem::take(side), args.several_labels);
+    }
+    if before > rows.train.len() {
+        say(format_args!("{} repeats of lines left out: a line counts once, and more by --data-weights", before - rows.train.len()));
     }
 }
 
