@@ -117,8 +117,9 @@ impl Int8Matrix {
         assert_eq!(out.len(), activations.rows() * self.outputs, "out is [rows, outputs]");
         let (out, threads) = (Apart::new(out), crew.threads());
         crew.share(self.outputs.div_ceil(PANEL), |panel| {
+            let mut values = [[0.0; PANEL]; TILE];
             self.tiles(activations, panel, panel + threads, |row, tile| {
-                finish_on(self.isa, self, activations, [panel * PANEL, row], edge, tile, &out)
+                finish_on(self.isa, self, activations, [panel * PANEL, row], edge, (tile, &mut values), &out)
             });
         });
     }
@@ -145,23 +146,25 @@ impl Int8Matrix {
 }
 
 multiversion! {
-    fn finish_on(matrix: &Int8Matrix, activations: &QuantizedRows, place: [usize; 2], edge: Edge, tile: &[[i32; PANEL]], out: &Apart<'_, f32>) = finish;
+    fn finish_on(
+        matrix: &Int8Matrix, activations: &QuantizedRows, place: [usize; 2], edge: Edge,
+        tile: (&[[i32; PANEL]], &mut [[f32; PANEL]; TILE]), out: &Apart<'_, f32>
+    ) = finish;
 }
 
-/// Takes the zero point's part off the sums (in f32, rounded once), scales them back, adds the bias and does what the edge says.
+/// Takes the zero point's part off a tile's sums (in f32, rounded once), scales them back, adds the bias and does what the edge says. `values` is room for
+/// what lies between.
 #[inline(always)]
 fn finish<const FUSED: bool>(
     matrix: &Int8Matrix,
     activations: &QuantizedRows,
     [first, row]: [usize; 2],
     edge: Edge,
-    tile: &[[i32; PANEL]],
+    (tile, values): (&[[i32; PANEL]], &mut [[f32; PANEL]; TILE]),
     out: &Apart<'_, f32>,
 ) {
     let width = PANEL.min(matrix.outputs - first);
-    let [sums, scales, bias] = [&matrix.sums, &matrix.scales, &matrix.bias]
-        .map(|values| -> &[f32; PANEL] { values[first..].first_chunk().expect("padded to whole panels") });
-    let mut values = [[0.0; PANEL]; TILE];
+    let (sums, scales, bias) = (panel_of(&matrix.sums, first), panel_of(&matrix.scales, first), panel_of(&matrix.bias, first));
     let values = &mut values[..tile.len()];
     for (offset, (values, exact)) in values.iter_mut().zip(tile).enumerate() {
         let (scale, zero) = (activations.scales[row + offset], activations.zeros[row + offset] as f32);
@@ -188,6 +191,12 @@ fn finish<const FUSED: bool>(
             None => to.copy_from_slice(&values[..width]),
         }
     }
+}
+
+/// The panel that begins at `first` of what each output has one of.
+#[inline(always)]
+fn panel_of(values: &[f32], first: usize) -> &[f32; PANEL] {
+    values[first..].first_chunk().expect("padded to whole panels")
 }
 
 /// The portable tile: `out[r][c]` is the sum of the products of row `r` and output `c`.
