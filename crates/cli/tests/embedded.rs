@@ -52,6 +52,7 @@ fn the_attacks_among_the_examples_are_found() {
         ("sysmon.evtx", 5, "T1087.001"),
         ("processes.csv", 10, "T1003.002"),
         ("sysmon.evtx", 6, "T1003.002"),
+        ("winlogbeat.json", 5, "T1087.001"),
         ("commands.txt", 2, "Benign"),
         ("commands.txt", 5, "Benign"),
         ("processes.csv", 1, "Benign"),

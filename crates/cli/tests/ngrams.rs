@@ -58,6 +58,18 @@ fn ngrams_are_heard_beside_the_encoder_and_settle_lines_before_it() {
     assert!(attackline(&quantize).status.success(), "int8 is for the encoder, and the n-grams come along");
     assert!(text(&attackline(&["model", "info", &rounded]).stdout).contains("n-grams       beside the encoder"));
 
+    // Without lines to learn from, its own n-grams stay and the shares are found anew: on the same lines they are the same.
+    let refitted = path("refitted");
+    let refit = |from: &str| attackline(&["model", "ngrams", from, "--validation", &path("validation.ndjson"), "-o", &refitted]);
+    let refused = refit(tiny);
+    assert!(refused.status.code() == Some(2) && text(&refused.stderr).contains("--data"), "{}", text(&refused.stderr));
+    assert!(refit(&model).status.success());
+    let settings = |folder: &str| -> Value {
+        let bytes = std::fs::read(Path::new(folder).join("attackline.json")).unwrap();
+        serde_json::from_slice::<Value>(&bytes).unwrap()["ngrams"].clone()
+    };
+    assert_eq!(settings(&refitted), settings(&model));
+
     let again = attackline(&command);
     assert_eq!(again.status.code(), Some(2));
     let none = attackline(&["classify", "--model", tiny, "--gate", "whoami"]);

@@ -2,7 +2,8 @@
 
 use attackline_kernels::softmax;
 use attackline_model::{
-    AttackShares, Classifier, Encoded, Labels, ModelError, ModelFolder, NgramSettings, NgramWeights, Prediction, is_prose, ngrams, prepare,
+    AttackShares, Classifier, Encoded, Labels, ModelError, ModelFolder, NgramSettings, NgramWeights, Prediction, TechniqueShares, is_prose, ngrams,
+    prepare,
 };
 
 /// A classifier that is heard together with the folder's n-gram model: the logarithms of both's probabilities are added up.
@@ -61,10 +62,10 @@ impl<C: Classifier> WithNgrams<C> {
             Some(prediction) => {
                 let log: Vec<f32> = prediction.scores.iter().map(|score| score.max(f32::MIN_POSITIVE).ln()).collect();
                 let encoder = Parts::of(&log, self.benign);
-                let AttackShares { encoder: a, head: b, gate: c, bias } = self.settings.attack;
+                let AttackShares { encoder: a, head: b, gate: c, named: d, bias } = self.settings.attack;
                 let shares = if line.prose { self.settings.prose } else { self.settings.technique };
-                let pooled = encoder.techniques.iter().zip(&head.techniques).map(|(e, h)| shares.encoder * e + shares.head * h);
-                (a * encoder.attack + b * head.attack + c * gate + bias, pooled.collect())
+                let techniques = encoder.techniques_with(&head, shares);
+                (a * encoder.attack + b * head.attack + c * gate + d * surest(&techniques) + bias, techniques)
             }
         };
         let mut scores = Parts { attack, techniques: scores }.together(self.benign);
@@ -93,6 +94,11 @@ impl Parts {
         Self { attack, techniques }
     }
 
+    /// The scores of the techniques with those of an n-gram head, each by its share.
+    pub fn techniques_with(&self, head: &Self, shares: TechniqueShares) -> Vec<f32> {
+        self.techniques.iter().zip(&head.techniques).map(|(e, h)| shares.encoder * e + shares.head * h).collect()
+    }
+
     /// Logarithmic scores, one a label.
     fn together(self, benign: Option<usize>) -> Vec<f32> {
         let total = log_sum(&self.techniques);
@@ -102,6 +108,11 @@ impl Parts {
         }
         scores
     }
+}
+
+/// The logarithm of what the most probable of the techniques with these scores has among all.
+pub fn surest(techniques: &[f32]) -> f32 {
+    techniques.iter().copied().fold(f32::MIN, f32::max) - log_sum(techniques)
 }
 
 fn log_sum(scores: &[f32]) -> f32 {
@@ -137,5 +148,18 @@ impl<C: Classifier> Classifier for WithNgrams<C> {
 
     fn name(&self) -> &str {
         self.encoder.name()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_technique_that_stands_out_is_surely_named() {
+        assert!((surest(&[1.0, 1.0, 1.0, 1.0]) - 0.25f32.ln()).abs() < 1e-6);
+        assert!(surest(&[20.0, 0.0, 1.0]).abs() < 1e-6);
+        let (encoder, head) = (Parts::of(&[0.0, 1.0, 3.0], Some(0)), Parts::of(&[0.0, 2.0, -2.0], Some(0)));
+        assert_eq!(encoder.techniques_with(&head, TechniqueShares { encoder: 1.0, head: 0.5 }), [2.0, 2.0]);
     }
 }

@@ -73,6 +73,9 @@ fn a_pack_holds_the_same_model_within_int8() {
     for length in (0..pack.len()).step_by(997) {
         assert!(ModelFolder::from_pack(&pack[..length]).is_err(), "cut to {length} bytes");
     }
+    let in_place = ModelFolder::from_static_pack(pack.leak()).unwrap();
+    assert_eq!(in_place.files, folder.files);
+    assert_eq!(Engine::new(&in_place).unwrap().logits(&lines), stored);
 }
 
 #[test]

@@ -183,8 +183,8 @@ impl Checkpoint {
     }
 
     /// Adds or replaces a matrix, kept as int8.
-    pub fn insert_int8(&mut self, name: String, tensor: Int8Tensor) {
-        self.entries.insert(name, Entry::HeldInt8(Arc::new(tensor)));
+    pub fn insert_int8(&mut self, name: String, tensor: impl Into<Arc<Int8Tensor>>) {
+        self.entries.insert(name, Entry::HeldInt8(tensor.into()));
     }
 
     /// Adds or replaces a tensor.
@@ -215,7 +215,7 @@ impl WeightFile {
         let factors = factors.as_ref().map(|factors| factors.read(file, &self.name)).transpose()?;
         Ok(Int8Tensor {
             shape: [values.shape[0], values.shape[1]],
-            values: values.read_int8(file, &self.name)?,
+            values: values.read_int8(file, &self.name)?.into(),
             scales: scales.read(file, &self.name)?.data,
             factors: factors.map(|factors| factors.data).unwrap_or_default(),
         })

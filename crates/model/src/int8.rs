@@ -1,4 +1,5 @@
 use crate::{ModelError, Tensor};
+use std::borrow::Cow;
 
 /// A matrix of 8-bit integers with a scale for each of its rows, and where they help factors of its columns: an element is worth
 /// `scale · value · factor`.
@@ -6,8 +7,8 @@ use crate::{ModelError, Tensor};
 pub struct Int8Tensor {
     /// Rows and columns.
     pub shape: [usize; 2],
-    /// The integers, row-major.
-    pub values: Vec<i8>,
+    /// The integers, row-major: held, or where they stand in the program.
+    pub values: Cow<'static, [i8]>,
     /// One for each row.
     pub scales: Vec<f32>,
     /// One for each column, by which the column of what the matrix is multiplied with is multiplied before it is rounded too; empty where all
@@ -29,7 +30,7 @@ impl Int8Tensor {
             values.extend(row.iter().map(|value| (value * inverse).round() as i8));
         }
         scales.resize(rows, 0.0);
-        Some(Self { shape: [rows, width], values, scales, factors: Vec::new() })
+        Some(Self { shape: [rows, width], values: values.into(), scales, factors: Vec::new() })
     }
 
     /// Rounds a matrix whose columns are first divided by `factors`, each greater than 0; none leave them as they are.

@@ -1,6 +1,7 @@
 //! N-grams of a line, and the weights of the model that reads them beside the encoder.
 
 use crate::{Int8Tensor, ModelError, ModelFolder, Tensor};
+use std::sync::Arc;
 
 /// Names of the tensors beside the encoder's.
 const TABLE: &str = "ngrams.table";
@@ -64,7 +65,7 @@ fn mix(hash: u64, letter: char) -> u64 {
 #[derive(Debug, Clone, PartialEq)]
 pub struct NgramWeights {
     /// `[buckets, width]`; the buckets are a power of two.
-    pub table: Int8Tensor,
+    pub table: Arc<Int8Tensor>,
     /// `[labels, width]`.
     pub head: Tensor,
     /// `[labels]`.
@@ -91,8 +92,8 @@ impl ModelFolder {
         let missing = |name: &str| ModelError::damaged("attackline.json", format!("it speaks of n-grams, but there is no tensor {name}"));
         let tensor = |name: &str| if self.weights.shape(name).is_some() { self.weights.tensor(name) } else { Err(missing(name)) };
         let table = match self.weights.shape(TABLE).and_then(|_| self.weights.int8(TABLE).transpose()) {
-            Some(table) => table?.as_ref().clone(),
-            None => Int8Tensor::quantize(&tensor(TABLE)?).ok_or_else(|| missing(TABLE))?,
+            Some(table) => table?,
+            None => Int8Tensor::quantize(&tensor(TABLE)?).ok_or_else(|| missing(TABLE))?.into(),
         };
         let weights = NgramWeights { table, head: tensor(HEAD)?, bias: tensor(BIAS)?, gate: tensor(GATE)?, label_bias: tensor(LABEL_BIAS)? };
         let [buckets, width] = weights.table.shape;

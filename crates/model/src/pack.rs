@@ -1,26 +1,28 @@
 //! A model folder in one compact file, as the binary embeds it.
 //!
-//! Layout: the magic, the length of the header (u32, little-endian), the header (JSON, deflated, so that nothing in it
-//! stands in clear), then the tensors' bytes. Matrices are stored in int8 with one f32 scale a row (symmetric, round to
-//! nearest), some with one f32 factor a column before them all; vectors, and the matrices that a quantised model keeps in f32, in f32.
+//! Layout: the magic, the length of the head (u32, little-endian), the head, then the tensors' bytes. The head is deflated, so that nothing
+//! in it stands in clear: the length of the contents (u32, little-endian), the contents (JSON), then the small files one after the other. Matrices are stored in int8 (symmetric, round to nearest): a factor a column where
+//! there are some and a scale a row, in f32, then the integers, so that they can be used where they stand. Vectors, and the matrices that a
+//! quantised model keeps in f32, are stored in f32.
 
 use crate::{Checkpoint, FolderFiles, Int8Tensor, ModelError, ModelFolder, Tensor, WeightLayout, tensor::element_count};
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use serde::{Deserialize, Serialize};
-use std::io::{Read, Write};
+use std::{
+    borrow::Cow,
+    io::{Read, Write},
+};
 
-const MAGIC: &[u8; 8] = b"ALPACK01";
-
-/// The magic of a pack in which matrices have factors: a program that knows none must not read it.
-const MAGIC_WITH_FACTORS: &[u8; 8] = b"ALPACK02";
+const MAGIC: &[u8; 8] = b"ALPACK03";
 const FILE: &str = "model pack";
 
-/// The most that a header may hold once inflated.
-const HEADER_LIMIT: u64 = 64 << 20;
+/// The most that a head may hold once inflated.
+const HEAD_LIMIT: u64 = 64 << 20;
 
 #[derive(Serialize, Deserialize)]
-struct Header {
-    files: std::collections::BTreeMap<String, String>,
+struct Contents {
+    /// Names and lengths of the small files, in their order.
+    files: Vec<(String, usize)>,
     tensors: Vec<Entry>,
 }
 
@@ -37,13 +39,9 @@ struct Entry {
 }
 
 impl ModelFolder {
-    /// The bytes of the pack. Every small file must be UTF-8 text.
+    /// The bytes of the pack.
     pub fn to_pack(&self) -> Result<Vec<u8>, ModelError> {
-        let text = |(name, bytes): (&String, &Vec<u8>)| match String::from_utf8(bytes.clone()) {
-            Ok(text) => Ok((name.clone(), text)),
-            Err(error) => Err(ModelError::damaged(name.clone(), error)),
-        };
-        let files = self.files.iter().map(text).collect::<Result<_, _>>()?;
+        let files = self.files.iter().map(|(name, bytes)| (name.clone(), bytes.len())).collect();
         let kept = self.kept_in_f32();
         let entry = |name: &str| {
             let exact = kept.iter().any(|kept| kept == name);
@@ -51,14 +49,15 @@ impl ModelFolder {
             self.weights.shape(name).map(|shape| Entry { name: name.to_owned(), shape: shape.to_vec(), exact, factors })
         };
         let tensors: Vec<Entry> = self.weights.names().filter_map(entry).collect();
-        let magic = if tensors.iter().any(|entry| entry.factors) { MAGIC_WITH_FACTORS } else { MAGIC };
-        let header = serde_json::to_vec(&Header { files, tensors }).map_err(|error| ModelError::damaged(FILE, error))?;
+        let contents = serde_json::to_vec(&Contents { files, tensors }).map_err(|error| ModelError::damaged(FILE, error))?;
         let mut encoder = ZlibEncoder::new(Vec::new(), Compression::best());
-        encoder.write_all(&header)?;
-        let header = encoder.finish()?;
-        let mut pack = magic.to_vec();
-        pack.extend((header.len() as u32).to_le_bytes());
-        pack.extend(header);
+        encoder.write_all(&(contents.len() as u32).to_le_bytes())?;
+        encoder.write_all(&contents)?;
+        self.files.values().try_for_each(|bytes| encoder.write_all(bytes))?;
+        let head = encoder.finish()?;
+        let mut pack = MAGIC.to_vec();
+        pack.extend((head.len() as u32).to_le_bytes());
+        pack.extend(head);
         for name in self.weights.names() {
             if let Some(tensor) = self.weights.int8(name)? {
                 write_int8(&tensor, &mut pack);
@@ -75,19 +74,33 @@ impl ModelFolder {
 
     /// Reads a pack and checks it as [`ModelFolder::read`] does.
     pub fn from_pack(pack: &[u8]) -> Result<Self, ModelError> {
+        Self::read_pack(pack, |integers| Cow::Owned(integers.to_vec()))
+    }
+
+    /// [`ModelFolder::from_pack`] of a pack that stays where it is: matrices in int8 are used there and not copied.
+    pub fn from_static_pack(pack: &'static [u8]) -> Result<Self, ModelError> {
+        Self::read_pack(pack, Cow::Borrowed)
+    }
+
+    fn read_pack<'a>(pack: &'a [u8], take: impl Fn(&'a [i8]) -> Cow<'static, [i8]>) -> Result<Self, ModelError> {
         let short = || ModelError::damaged(FILE, "cut short");
-        let rest = pack.strip_prefix(MAGIC).or_else(|| pack.strip_prefix(MAGIC_WITH_FACTORS));
-        let rest = rest.ok_or_else(|| ModelError::damaged(FILE, "not a model pack, or one of another version"))?;
-        let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(short)?;
-        let (header, mut body) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(short)?;
-        let mut json = Vec::new();
-        ZlibDecoder::new(header).take(HEADER_LIMIT).read_to_end(&mut json)?;
-        let header: Header = serde_json::from_slice(&json).map_err(|error| ModelError::damaged(FILE, error))?;
+        let mut body = pack.strip_prefix(MAGIC).ok_or_else(|| ModelError::damaged(FILE, "not a model pack, or one of another version"))?;
+        let head = counted(&mut body).ok_or_else(short)?;
+        let mut inflated = Vec::new();
+        ZlibDecoder::new(head).take(HEAD_LIMIT).read_to_end(&mut inflated)?;
+        let mut head = &inflated[..];
+        let contents = counted(&mut head).ok_or_else(short)?;
+        let contents: Contents = serde_json::from_slice(contents).map_err(|error| ModelError::damaged(FILE, error))?;
+        let mut files = FolderFiles::new();
+        for (name, length) in contents.files {
+            files.insert(name, head.split_off(..length).ok_or_else(short)?.to_vec());
+        }
         let mut weights = Checkpoint::default();
-        for entry in header.tensors {
+        for entry in contents.tensors {
             match (&entry.shape[..], entry.exact) {
                 (&[rows, width], false) => {
-                    let tensor = read_int8(rows, width, entry.factors, &mut body).ok_or_else(short)?;
+                    let (factors, scales, integers) = int8_parts(rows, width, entry.factors, &mut body).ok_or_else(short)?;
+                    let tensor = Int8Tensor { shape: [rows, width], values: take(integers), scales, factors };
                     tensor.check(FILE, &entry.name)?;
                     weights.insert_int8(entry.name, tensor);
                 }
@@ -102,7 +115,6 @@ impl ModelFolder {
                 }
             }
         }
-        let files: FolderFiles = header.files.into_iter().map(|(name, text)| (name, text.into_bytes())).collect();
         Self::from_parts(files, weights)
     }
 
@@ -118,27 +130,25 @@ impl ModelFolder {
 }
 
 fn write_int8(tensor: &Int8Tensor, pack: &mut Vec<u8>) {
-    pack.extend(tensor.factors.iter().flat_map(|factor| factor.to_le_bytes()));
-    for (row, scale) in tensor.values.chunks_exact(tensor.shape[1].max(1)).zip(&tensor.scales) {
-        pack.extend(scale.to_le_bytes());
-        pack.extend(row.iter().map(|&value| value as u8));
-    }
+    pack.extend(tensor.factors.iter().chain(&tensor.scales).flat_map(|value| value.to_le_bytes()));
+    pack.extend_from_slice(bytemuck::cast_slice(&tensor.values));
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()
 }
 
-/// Takes a matrix off `body`; `None` where the bytes end before it does.
-fn read_int8(rows: usize, width: usize, with_factors: bool, body: &mut &[u8]) -> Option<Int8Tensor> {
-    let factors = if with_factors { floats(body.split_off(..width.checked_mul(4)?)?) } else { Vec::new() };
-    let stride = width.checked_add(4)?;
-    let bytes = body.split_off(..rows.checked_mul(stride)?)?;
-    let (mut values, mut scales) = (Vec::with_capacity(rows * width), Vec::with_capacity(rows));
-    for row in bytes.chunks_exact(stride) {
-        let (scale, row) = row.split_first_chunk::<4>()?;
-        scales.push(f32::from_le_bytes(*scale));
-        values.extend(row.iter().map(|&byte| byte as i8));
-    }
-    Some(Int8Tensor { shape: [rows, width], values, scales, factors })
+/// Takes what stands behind its length (u32, little-endian) off `bytes`.
+fn counted<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let (length, _) = bytes.split_first_chunk::<4>()?;
+    *bytes = &bytes[4..];
+    bytes.split_off(..u32::from_le_bytes(*length) as usize)
+}
+
+/// Takes a matrix's factors, scales and integers off `body`; `None` where the bytes end before it does.
+fn int8_parts<'a>(rows: usize, width: usize, with_factors: bool, body: &mut &'a [u8]) -> Option<(Vec<f32>, Vec<f32>, &'a [i8])> {
+    let mut numbers = |count: usize| Some(floats(body.split_off(..count.checked_mul(4)?)?));
+    let factors = numbers(if with_factors { width } else { 0 })?;
+    let scales = numbers(rows)?;
+    Some((factors, scales, bytemuck::cast_slice(body.split_off(..rows.checked_mul(width)?)?)))
 }

@@ -155,8 +155,7 @@ pub(crate) fn write(weights: &Checkpoint, out: &mut impl Write) -> Result<(), Mo
         write_floats(&tensor.factors, out)?;
     }
     for name in &integers {
-        let bytes: Vec<u8> = read(name)?.values.iter().map(|&value| value as u8).collect();
-        out.write_all(&bytes)?;
+        out.write_all(bytemuck::cast_slice(&read(name)?.values))?;
     }
     Ok(out.flush()?)
 }

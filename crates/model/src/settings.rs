@@ -59,7 +59,7 @@ pub struct NgramSettings {
     pub gate: Option<GateSettings>,
 }
 
-/// What the logits of an attack count that encoder, n-gram head and gate give, and what is added.
+/// What the logits of an attack count that encoder, n-gram head and gate give, how surely a technique is named, and what is added.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct AttackShares {
@@ -69,6 +69,9 @@ pub struct AttackShares {
     pub head: f32,
     /// The gate's.
     pub gate: f32,
+    /// The logarithm of what the most probable technique has among all of them: text unlike any attack is taken for one without being like one
+    /// technique.
+    pub named: f32,
     /// What is added.
     pub bias: f32,
 }
@@ -132,8 +135,8 @@ impl Default for Settings {
 
 impl NgramSettings {
     fn is_sound(&self) -> bool {
-        let AttackShares { encoder, head, gate, bias } = self.attack;
-        let shares = [encoder, head, gate, self.technique.encoder, self.technique.head, self.prose.encoder, self.prose.head];
+        let AttackShares { encoder, head, gate, named, bias } = self.attack;
+        let shares = [encoder, head, gate, named, self.technique.encoder, self.technique.head, self.prose.encoder, self.prose.head];
         shares.iter().all(|share| share.is_finite() && *share >= 0.0)
             && bias.is_finite()
             && self.gate.as_ref().is_none_or(|gate| gate.threshold.is_finite())

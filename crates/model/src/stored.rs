@@ -84,10 +84,10 @@ impl StoredTensor {
 
     /// Reads the integers of a dense [`ElementType::I8`] tensor.
     pub(crate) fn read_int8(&self, file: &mut (impl Read + Seek), name: &str) -> Result<Vec<i8>, ModelError> {
-        let mut bytes = vec![0; element_count(name, &self.name, &self.shape)?];
+        let mut values = vec![0i8; element_count(name, &self.name, &self.shape)?];
         file.seek(SeekFrom::Start(self.start))?;
-        file.read_exact(&mut bytes)?;
-        Ok(bytes.into_iter().map(|byte| byte as i8).collect())
+        file.read_exact(bytemuck::cast_slice_mut(&mut values))?;
+        Ok(values)
     }
 
     /// Where the element of row-major number `index` is stored, counted from the first.

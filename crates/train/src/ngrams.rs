@@ -58,7 +58,7 @@ pub fn train_ngrams(rows: &[NgramRow], labels: usize, benign: usize, options: Ng
         let gate = gate.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         let table = Tensor { shape: vec![options.buckets, options.width], data: model.table };
         NgramWeights {
-            table: Int8Tensor::quantize(&table).expect("a table is a matrix"),
+            table: Int8Tensor::quantize(&table).expect("a table is a matrix").into(),
             head: Tensor { shape: vec![labels, options.width], data: model.head },
             bias: Tensor { shape: vec![labels], data: model.bias },
             gate: Tensor { shape: vec![options.buckets + 1], data: gate },

@@ -37,6 +37,7 @@ pub struct TextTokenizer {
     prefix: Vec<u32>,
     suffix: Vec<u32>,
     max_length: usize,
+    vocabulary: usize,
 }
 
 impl TextTokenizer {
@@ -47,15 +48,15 @@ impl TextTokenizer {
         let mut tokenizer = read(&json).map_err(|error| ModelError::Tokenizer(error.to_string()))?;
         tokenizer.with_padding(None);
         tokenizer.with_truncation(None).map_err(|error| ModelError::Tokenizer(error.to_string()))?;
-        let largest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0) as usize;
-        if largest >= vocabulary {
-            return Err(ModelError::Tokenizer(format!("holds token id {largest}, the model's vocab_size is {vocabulary}")));
+        let ids = tokenizer.get_vocab(true).into_values().max().map_or(0, |largest| largest as usize + 1);
+        if ids > vocabulary {
+            return Err(ModelError::Tokenizer(format!("holds token id {}, the model's vocab_size is {vocabulary}", ids - 1)));
         }
         let (prefix, suffix) = special_tokens(&tokenizer)?;
         if prefix.len() + suffix.len() + 2 > max_length {
             return Err(ModelError::Tokenizer(format!("a maximum of {max_length} tokens leaves no room for text")));
         }
-        Ok(Self { tokenizer, prefix, suffix, max_length })
+        Ok(Self { tokenizer, prefix, suffix, max_length, vocabulary: ids })
     }
 
     /// The longest line in tokens.
@@ -65,7 +66,7 @@ impl TextTokenizer {
 
     /// How many token ids there are.
     pub fn vocabulary(&self) -> usize {
-        self.tokenizer.get_vocab(true).into_values().max().map_or(0, |largest| largest as usize + 1)
+        self.vocabulary
     }
 
     /// The first and the last special token that a line gets.

@@ -9,7 +9,7 @@ use crate::models;
 use anyhow::{Result, bail};
 use attackline_dataset::{Row, read_labelled};
 use attackline_engine::Engine;
-use attackline_model::{Labels, ModelFolder, NgramSettings, ngrams, prepare};
+use attackline_model::{Labels, ModelFolder, NgramSettings, NgramWeights, ngrams, prepare};
 use attackline_train::{NgramOptions, NgramRow, train_ngrams};
 use std::io::IsTerminal as _;
 use std::num::NonZeroUsize;
@@ -20,8 +20,9 @@ Example:
   attackline model ngrams my-model/ --data data/ --data real.ndjson --data-weights 1,3 --validation held-out.ndjson -o better/
 
 An encoder and n-grams err on different lines: together they find more attacks at the same false-positive rate. The validation lines, which
-neither may have been trained on, say how much each counts and where the gate stands. Afterwards set the threshold anew (attackline model
-calibrate).";
+neither may have been trained on, say how much each counts and where the gate stands. Without --data the model's own n-grams stay, and only
+that is found anew, on lines of your own say; biases that `model adjust` added are taken off. Afterwards set the threshold anew (attackline
+model calibrate).";
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
@@ -29,8 +30,8 @@ calibrate).";
 pub struct NgramsArgs {
     /// Model folder, which stays as it is
     model: PathBuf,
-    /// Data folder (its train.csv), CSV, NDJSON or Parquet to learn from; repeatable
-    #[arg(long, value_name = "PATH", required = true)]
+    /// Data folder (its train.csv), CSV, NDJSON or Parquet to learn from; repeatable [default: none, the model's own n-grams stay]
+    #[arg(long, value_name = "PATH")]
     data: Vec<PathBuf>,
     /// What a row of each --data counts, divided by commas, in their order [default: 1]
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
@@ -71,24 +72,19 @@ pub struct NgramsArgs {
 pub fn run(args: &NgramsArgs) -> Result<Status> {
     check(args)?;
     let mut folder = models::folder(Some(&args.model))?;
-    folder.change_settings(|settings| settings.ngrams = None);
     let Some(labels) = folder.labels.clone() else { bail!("this is a base model without labels; fine-tune it first (attackline train)") };
     let Some(benign) = labels.benign().filter(|_| !labels.several()) else {
         bail!("an n-gram model answers beside models that give each line one label, Benign among them");
     };
-    let options = NgramOptions {
-        buckets: args.buckets,
-        width: args.width,
-        epochs: args.epochs,
-        learning_rate: args.learning_rate,
-        seed: args.seed,
-        ..NgramOptions::default()
+    let weights = if args.data.is_empty() {
+        let Some(mut own) = folder.ngram_weights()? else { bail!("the model has no n-grams yet: name the lines to learn them from (--data)") };
+        own.label_bias.data.fill(0.0);
+        own
+    } else {
+        learn(args, &labels, benign)?
     };
-    let rows = training_rows(args, &labels)?;
-    say(format_args!("{} rows to learn from", rows.len()));
-    let weights = train_ngrams(&rows, labels.len(), benign, options, |pass, loss| say(format_args!("pass {pass}: loss {loss:.4}")));
-    drop(rows);
-    let checked = validation_rows(args, &labels)?;
+    folder.change_settings(|settings| settings.ngrams = None);
+    let checked = validation_rows(args, &labels, weights.buckets())?;
     let encoder = encoder_scores(args, &folder, &checked)?;
     folder.set_ngram_weights(weights);
     folder.change_settings(|settings| settings.ngrams = Some(NgramSettings::default()));
@@ -97,6 +93,21 @@ pub fn run(args: &NgramsArgs) -> Result<Status> {
     folder.write(&args.output)?;
     say(format_args!("written to {}", args.output.display()));
     Ok(Status::Done)
+}
+
+/// Learns n-grams from the rows of `--data`.
+fn learn(args: &NgramsArgs, labels: &Labels, benign: usize) -> Result<NgramWeights> {
+    let options = NgramOptions {
+        buckets: args.buckets,
+        width: args.width,
+        epochs: args.epochs,
+        learning_rate: args.learning_rate,
+        seed: args.seed,
+        ..NgramOptions::default()
+    };
+    let rows = training_rows(args, labels)?;
+    say(format_args!("{} rows to learn from", rows.len()));
+    Ok(train_ngrams(&rows, labels.len(), benign, options, |pass, loss| say(format_args!("pass {pass}: loss {loss:.4}"))))
 }
 
 fn check(args: &NgramsArgs) -> Result<()> {
@@ -151,11 +162,11 @@ fn training_rows(args: &NgramsArgs, labels: &Labels) -> Result<Vec<NgramRow>> {
     Ok(rows)
 }
 
-fn validation_rows(args: &NgramsArgs, labels: &Labels) -> Result<Vec<Checked>> {
+fn validation_rows(args: &NgramsArgs, labels: &Labels, buckets: usize) -> Result<Vec<Checked>> {
     let mut rows = Vec::new();
     for (place, path) in args.validation.iter().enumerate() {
         let weight = args.validation_weights.get(place).copied().unwrap_or(1.0);
-        let checked = |row: Row| Checked { truth: truth(&row, labels), weight, ngrams: grams(&row.text, args.buckets), row };
+        let checked = |row: Row| Checked { truth: truth(&row, labels), weight, ngrams: grams(&row.text, buckets), row };
         rows.extend(read(path)?.into_iter().map(checked).filter(|checked| !checked.truth.is_empty()));
     }
     if rows.is_empty() {

@@ -3,7 +3,7 @@
 use crate::diagnostics::say;
 use anyhow::{Result, bail};
 use attackline_dataset::Row;
-use attackline_engine::{Engine, Parts, WithNgrams};
+use attackline_engine::{Engine, Parts, WithNgrams, surest};
 use attackline_evaluate::{PoolRow, fit_pool};
 use attackline_model::{AttackShares, GateSettings, Labels, ModelFolder, NgramSettings, TechniqueShares, is_prose, prepare};
 
@@ -41,8 +41,8 @@ impl<'a> Seen<'a> {
     }
 
     /// For the fit of an attack at all: the labels are Benign and not Benign.
-    fn attack_row(&self, benign: usize) -> PoolRow {
-        let logits = [self.encoder.attack, self.head.attack, self.gate, 1.0];
+    fn attack_row(&self, benign: usize, named: f32) -> PoolRow {
+        let logits = [self.encoder.attack, self.head.attack, self.gate, named, 1.0];
         let sources = logits.into_iter().map(|logit| vec![0.0, logit]).chain([vec![1.0, 0.0]]).collect();
         PoolRow { sources, truth: vec![usize::from(self.is_attack(benign))], weight: self.checked.weight.into() }
     }
@@ -62,12 +62,6 @@ pub(super) fn fit(gate_loss: f64, folder: &ModelFolder, rows: &[Checked], encode
     let labels = folder.labels.as_ref().map_or(0, Labels::len);
     let benign = folder.labels.as_ref().and_then(Labels::benign).unwrap_or_default();
     let seen: Vec<Seen> = rows.iter().zip(encoder.chunks_exact(labels)).map(|(checked, scores)| Seen::new(checked, scores, &model, benign)).collect();
-    let shares = fit_pool(&seen.iter().map(|row| row.attack_row(benign)).collect::<Vec<_>>(), 5);
-    let attack = AttackShares { encoder: shares[0] as f32, head: shares[1] as f32, gate: shares[2] as f32, bias: (shares[3] - shares[4]) as f32 };
-    say(format_args!(
-        "an attack or not: encoder {:.3}, n-gram head {:.3}, gate {:.3}, bias {:.3}",
-        attack.encoder, attack.head, attack.gate, attack.bias
-    ));
     let technique = |prose: bool| {
         let of_kind: Vec<PoolRow> =
             seen.iter().filter(|row| row.is_attack(benign) && row.prose == prose).map(|row| row.technique_row(benign)).collect();
@@ -77,7 +71,17 @@ pub(super) fn fit(gate_loss: f64, folder: &ModelFolder, rows: &[Checked], encode
         TechniqueShares { encoder: shares[0] as f32, head: shares[1] as f32 }
     };
     let (technique, prose) = (technique(false), technique(true));
-    let pooled = |row: &Seen| attack.encoder * row.encoder.attack + attack.head * row.head.attack + attack.gate * row.gate + attack.bias;
+    let named = |row: &Seen| surest(&row.encoder.techniques_with(&row.head, if row.prose { prose } else { technique }));
+    let shares = fit_pool(&seen.iter().map(|row| row.attack_row(benign, named(row))).collect::<Vec<_>>(), 6).into_iter().map(|share| share as f32);
+    let shares: Vec<f32> = shares.collect();
+    let attack = AttackShares { encoder: shares[0], head: shares[1], gate: shares[2], named: shares[3], bias: shares[4] - shares[5] };
+    say(format_args!(
+        "an attack or not: encoder {:.3}, n-gram head {:.3}, gate {:.3}, how surely a technique is named {:.3}, bias {:.3}",
+        attack.encoder, attack.head, attack.gate, attack.named, attack.bias
+    ));
+    let pooled = |row: &Seen| {
+        attack.encoder * row.encoder.attack + attack.head * row.head.attack + attack.gate * row.gate + attack.named * named(row) + attack.bias
+    };
     let is_found = |row: &&Seen| row.is_attack(benign) && pooled(row) > 0.0;
     let mut found: Vec<f32> = seen.iter().filter(is_found).map(|row| row.gate).collect();
     let harmless: Vec<f32> = seen.iter().filter(|row| !row.is_attack(benign)).map(|row| row.gate).collect();
