@@ -1,0 +1,188 @@
+"""Makes the embedded model anew, in one command; what is there already from an earlier run is kept, and training goes on from its checkpoint.
+
+    pip install numpy safetensors
+    python models/build.py --attackline target/release/attackline --data DATA --work WORK --name "attackline-embedded 0.7"
+
+DATA holds train/ and dev/, each with commands_attack.jsonl, commands_benign.jsonl and narrative.jsonl (docs/data.md). It begins from the model inside the program, or from
+--base, and takes a good hour on two cores: a stage over lines of every template, a short one with a low rate in which --favour's templates stand out, the mean of the weights,
+int8, n-grams, shares, biases, threshold, pack. docs/experiments.md tells why."""
+import argparse
+import collections
+import csv
+import json
+import os
+import random
+import re
+import shutil
+import subprocess
+
+csv.field_size_limit(1 << 30)
+parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+parser.add_argument("--attackline", required=True)
+parser.add_argument("--data", required=True)
+parser.add_argument("--work", required=True)
+parser.add_argument("--name", required=True, help="what the model is called in answers")
+parser.add_argument("--base", help="a model folder to begin from")
+parser.add_argument("--seed", type=int, default=911)
+parser.add_argument("--favour", default="^$", help="templates whose names this expression finds give more lines")
+parser.add_argument("--hold-out", default="^$", help="templates of the specification's labels whose test lines no stage sees, of those that this expression finds")
+parser.add_argument("--least", type=int, default=7, help="a label needs so many templates, or twelve public lines")
+arguments = parser.parse_args()
+work = arguments.work
+os.makedirs(work, exist_ok=True)
+program = os.path.abspath(arguments.attackline)
+public = {f"{side}_{kind}": os.path.abspath(os.path.join(arguments.data, side, f"{kind}.jsonl"))
+          for side in ("train", "dev") for kind in ("commands_attack", "commands_benign", "narrative")}
+
+
+def path(name):
+    return os.path.join(work, name)
+
+
+def attackline(*words):
+    print("attackline", *(word if len(word) < 200 else word[:60] + "…" for word in words), flush=True)
+    subprocess.run([program, *words], check=True)
+
+
+def missing(name):
+    return not os.path.exists(path(name))
+
+
+def flags(flag, files):
+    return [word for file in files for word in (flag, file)]
+
+
+def rows(name):
+    with open(path(name), newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def lines(name):
+    with open(public[name], encoding="utf-8") as file:
+        return [json.loads(line) for line in file]
+
+
+def write_rows(name, some):
+    os.makedirs(os.path.dirname(path(name)), exist_ok=True)
+    with open(path(name), "w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=some[0].keys())
+        writer.writeheader()
+        writer.writerows(some)
+
+
+def write_lines(name, some):
+    with open(path(name), "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(line) + "\n" for line in some)
+
+
+def choose_labels(generated):
+    """Benign and what has enough templates or public lines; what has too few counts for its parent."""
+    templates, told = collections.defaultdict(set), collections.Counter()
+    for row in generated:
+        templates[row["label"]].add(row["template"])
+    for line in lines("train_commands_attack") + lines("train_narrative"):
+        told[line["label"]] += 1
+    seen = set(templates) | set(told)
+    labels = {label for label in seen if len(templates[label]) >= arguments.least or told[label] >= 12} | {"Benign"}
+    parents = collections.Counter()
+    for label in seen - labels:
+        parents[label.split(".")[0]] += len(templates[label]) + told[label] / 3
+    return labels | {label for label, count in parents.items() if count >= arguments.least}
+
+
+def known(label, labels):
+    return next((name for name in (label, label.split(".")[0]) if name in labels), None)
+
+
+def stage(name, most, most_favoured, limit, seed):
+    """Lines of every template, at most so many of each; of benign ones four for five attacks; `limit` in all."""
+    favoured, random_rows = re.compile(arguments.favour), random.Random(seed)
+    pool = [row for row in rows("all/train.csv") + rows("all/test.csv") + rows("four/train.csv") if row["template"] not in held]
+    random_rows.shuffle(pool)
+    taken, count, texts = [], collections.Counter(), set()
+    for row in pool:
+        label, template = known(row["label"], labels), row["template"]
+        if label and row["text"] not in texts and count[template] < (most_favoured if favoured.search(template) else most):
+            count[template] += 1
+            texts.add(row["text"])
+            taken.append({**row, "label": label})
+    attacks = [row for row in taken if row["label"] != "Benign"]
+    taken = attacks + [row for row in taken if row["label"] == "Benign"][: len(attacks) * 4 // 5]
+    random_rows.shuffle(taken)
+    taken = taken[:limit]
+    write_rows(f"{name}/train.csv", taken)
+    validation = [{**row, "label": known(row["label"], labels)} for row in rows("all/validation.csv") if row["template"] not in held and known(row["label"], labels)]
+    random_rows.shuffle(validation)
+    write_rows(f"{name}/validation.csv", validation[:2000])
+    print(name, len(taken), "lines of", len(count), "templates", flush=True)
+
+
+def train(name, data, base, rate, head_rate, seed, benign, weights):
+    """`weights`: what a row of the generated lines, of the attack commands, the benign ones and the sentences counts."""
+    if not missing(name):
+        return
+    files = [path(data), path("attack.jsonl"), path(f"benign{benign}.jsonl"), path("narrative.jsonl")]
+    checkpoint = path(f"{name}-run")
+    attackline("train", "--labels", ",".join(labels), *flags("--data", files), "--data-weights", weights, "--base", path(base), "--epochs", "1",
+               "--learning-rate", rate, "--head-learning-rate", head_rate, "--token-dropout", "0.12", "--seed", str(seed), "--checkpoint-dir", checkpoint,
+               "--checkpoint-every", "400", *(["--resume"] if os.path.exists(checkpoint) else []), "-o", path(name))
+
+
+def mean(name, *folders):
+    """The mean of the folders' weights; rows of labels that only the first has are its own."""
+    if not missing(name):
+        return
+    from safetensors.numpy import load_file, save_file
+
+    shutil.copytree(path(folders[0]), path(name))
+    names = [list(json.load(open(path(f"{folder}/config.json")))["id2label"].values()) for folder in folders]
+    weights = [load_file(path(f"{folder}/model.safetensors")) for folder in folders]
+    total = {key: value.copy() for key, value in weights[0].items()}
+    for key, value in total.items():
+        if not key.startswith("classifier."):
+            total[key] = sum(some[key] for some in weights) / len(weights)
+            continue
+        for row, label in enumerate(names[0]):
+            found = [some[key][labels.index(label)] for some, labels in zip(weights, names) if label in labels]
+            value[row] = sum(found) / len(found)
+    save_file(total, path(f"{name}/model.safetensors"), metadata={"format": "pt"})
+
+
+if missing("base"):
+    attackline("model", "export", *([arguments.base] if arguments.base else []), "-o", path("base"))
+if missing("all"):
+    attackline("generate", "--labels", "all", "--samples", "500000", "--seed", str(arguments.seed), "-o", path("all"))
+if missing("four"):
+    attackline("generate", "--samples", "16000", "--seed", str(arguments.seed + 1), "-o", path("four"))
+if missing("labels.json"):
+    held = sorted({row["template"] for row in rows("four/test.csv") if re.search(arguments.hold_out, row["template"])})
+    found = choose_labels(rows("all/train.csv") + rows("all/test.csv") + rows("all/validation.csv"))
+    json.dump({"labels": sorted(found), "held": held}, open(path("labels.json"), "w"))
+chosen = json.load(open(path("labels.json")))
+labels, held = chosen["labels"], set(chosen["held"])
+if missing("attack.jsonl"):
+    for name, file in (("narrative", "train_narrative"), ("attack", "train_commands_attack")):
+        write_lines(f"{name}.jsonl", [{**line, "label": known(line["label"], labels), "labels": []} for line in lines(file) if known(line["label"], labels)])
+    benign = lines("train_commands_benign")
+    random.Random(arguments.seed).shuffle(benign)
+    for thousands in (5, 20):
+        write_lines(f"benign{thousands}.jsonl", benign[: 1000 * thousands])
+if missing("stage"):
+    stage("stage", 4, 8, 250_000, 1)
+if missing("short"):
+    stage("short", 1, 3, 36_000, 2)
+if missing("grams"):
+    write_rows("grams/train.csv", [row for row in rows("all/train.csv") + rows("all/test.csv") + rows("four/train.csv") if row["template"] not in held])
+train("first", "stage", "base", "2.5e-4", "1e-3", arguments.seed + 2, 20, "1,1.5,1,1")
+train("second", "short", "first", "1.2e-4", "6e-4", arguments.seed + 3, 5, "1,3,1,2")
+mean("mean", "second", "first", "base")
+dev = [public[f"dev_{kind}"] for kind in ("commands_attack", "commands_benign", "narrative")]
+if missing("int8"):
+    attackline("model", "quantize", path("mean"), "-o", path("int8"), "--data", path("stage/validation.csv"), path("benign5.jsonl"), path("narrative.jsonl"), "--lines", "1024")
+if missing("ngrams"):
+    attackline("model", "ngrams", path("int8"), *flags("--data", [path("grams"), path("attack.jsonl"), public["train_commands_benign"], path("narrative.jsonl")]),
+               "--data-weights", "1,3,1,2", *flags("--validation", dev), "--validation-weights", "2,1,1", "--epochs", "3", "-o", path("ngrams"))
+if missing("adjusted"):
+    attackline("model", "adjust", path("ngrams"), *flags("--data", dev), "--data-weights", "2,1,1", "--penalty", "3", "-o", path("adjusted"))
+    attackline("model", "calibrate", path("adjusted"), "--benign", dev[1], "--attacks", dev[0], "--fpr", "2e-3")
+attackline("model", "pack", path("adjusted"), "-o", path("embedded.alpack"), "--name", arguments.name, "--clobber")
