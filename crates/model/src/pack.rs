@@ -1,9 +1,9 @@
 //! A model folder in one compact file, as the binary embeds it.
 //!
 //! Layout: the magic, the length of the head (u32, little-endian), the head, then the tensors' bytes. The head is deflated, so that nothing
-//! in it stands in clear: the length of the contents (u32, little-endian), the contents (JSON), then the small files one after the other. Matrices are stored in int8 (symmetric, round to nearest): a factor a column where
-//! there are some and a scale a row, in f32, then the integers, so that they can be used where they stand. Vectors, and the matrices that a
-//! quantised model keeps in f32, are stored in f32.
+//! in it stands in clear: the length of the contents (u32, little-endian), the contents (JSON), then the small files one after the other.
+//! Matrices are stored in int8 (symmetric, round to nearest): a factor a column where there are some and a scale a row, in f32, then the
+//! integers, so that they can be used where they stand. Vectors, and the matrices that a quantised model keeps in f32, are stored in f32.
 
 use crate::{Checkpoint, FolderFiles, Int8Tensor, ModelError, ModelFolder, Tensor, WeightLayout, tensor::element_count};
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
