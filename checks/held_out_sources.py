@@ -1,11 +1,10 @@
-"""How much of a model's figures is fitted to the very lines that they are measured on: shares, biases and threshold are fitted without one source of attack lines
-at a time, and that source is measured.
+"""How much of a model's figures is fitted to the very lines that they are measured on: shares and biases are fitted without one source of attack lines
+at a time, and that source is measured (`attackline evaluate`).
 
     python checks/held_out_sources.py target/release/attackline MODEL commands_attack.jsonl commands_benign.jsonl narrative.jsonl
 
 The rows of the first file have a `source`. The model is a quantised folder with n-grams (`attackline model ngrams`); benign lines and sentences stand on both sides."""
 import argparse
-import bisect
 import collections
 import json
 import os
@@ -43,54 +42,28 @@ def fitted(folder, attack):
     return adjusted
 
 
-def answers(model, file):
-    """The answers to a file's rows beside the rows."""
-    rows = [json.loads(line) for line in open(file, encoding="utf-8")]
-    found = attackline("classify", "--model", model, "--from", "ndjson", "--field", "text", "-f", file, "--output-format", "ndjson", "--top", "3")
-    found = [json.loads(line) for line in found.splitlines()]
-    assert len(rows) == len(found), f"{len(found)} answers to {len(rows)} rows of {file}"
-    return list(zip(rows, found))
+def figures(model, *files):
+    """What `attackline evaluate` says: who is named first and among three, the attacks found at false-positive rates, the area under ROC, the calibration error."""
+    found = json.loads(attackline("evaluate", "--model", model, "--data", *files, "--resamples", "1", "--json"))
+    share = {name: of["hits"] / of["total"] for name, of in found["ranking"].items() if of["total"]}
+    reached = {point["wanted_rate"]: (point["reached"] or {}).get("true_positive_rate", 0.0) for point in found["operating_points"]}
+    area = found["curve"]["area_under_roc"] if found["curve"] else 0.0
+    return [share["attack_top_1"], share["attack_top_3"], *(reached.get(rate, 0.0) for rate in (0.05, 0.01, 0.001)), area, found["calibration"]["expected_calibration_error"]]
 
 
-def right(row, label):
-    return label in (row.get("labels") or [row["label"]])
-
-
-def figures(attack, benign):
-    """Who is named first and among three, the attacks found at false-positive rates, the area under ROC."""
-    harmless = sorted((answer["attack"] for _, answer in benign), reverse=True)
-    sure = [answer["attack"] for _, answer in attack]
-    rising = harmless[::-1]
-    area = sum(bisect.bisect_left(rising, value) + bisect.bisect_right(rising, value) for value in sure) / 2 / len(sure) / len(rising)
-    return [
-        sum(right(row, answer["top"][0]["label"]) for row, answer in attack) / len(attack),
-        sum(any(right(row, one["label"]) for one in answer["top"]) for row, answer in attack) / len(attack),
-        *(sum(value > harmless[int(rate * len(harmless))] for value in sure) / len(sure) for rate in (0.05, 0.01, 0.001)),
-        area,
-    ]
-
-
-def calibration_error(answered):
-    bins = collections.defaultdict(list)
-    for row, answer in answered:
-        best = answer["top"][0]
-        bins[min(int(best["score"] * 15), 14)].append((best["score"], right(row, best["label"])))
-    return sum(abs(sum(score for score, _ in rows) - sum(true for _, true in rows)) for rows in bins.values()) / len(answered)
-
-
-def row(name, count, values):
+def report(name, count, values):
     first, three, five, one, tenth, area, error = values
     print(f"{name:<28} {count:>5}  first {first:.3f}  three {three:.3f}  found at 5, 1, 0.1 % {five:.3f} {one:.3f} {tenth:.3f}  ROC {area:.3f}  "
-          f"calibration error of commands {error:.3f}", flush=True)
+          f"calibration error {error:.3f}", flush=True)
 
 
+count = sum(map(len, sources.values()))
 with tempfile.TemporaryDirectory() as folder:
     model = fitted(folder, arguments.attack)
-    attack, benign, narrative = (answers(model, file) for file in (arguments.attack, arguments.benign, arguments.narrative))
-    row("the same lines", len(attack), [*figures(attack, benign), calibration_error(attack + benign)])
-    first, three = (sum(any(right(line, one["label"]) for one in answer["top"][:top]) for line, answer in narrative) / len(narrative) for top in (1, 3))
-    print(f"sentences: first {first:.3f}, three {three:.3f}, calibration error {calibration_error(narrative):.3f}", flush=True)
-total, errors, count = [0.0] * 6, 0.0, 0
+    report("the same lines", count, figures(model, arguments.attack, arguments.benign))
+    first, three, *_, error = figures(model, arguments.narrative)
+    print(f"sentences: first {first:.3f}, three {three:.3f}, calibration error {error:.3f}", flush=True)
+total = [0.0] * 7
 for source, lines in sorted(sources.items()):
     with tempfile.TemporaryDirectory() as folder:
         kept, out = os.path.join(folder, "kept.jsonl"), os.path.join(folder, "out.jsonl")
@@ -98,10 +71,7 @@ for source, lines in sorted(sources.items()):
             file.writelines(line for other, some in sources.items() if other != source for line in some)
         with open(out, "w", encoding="utf-8") as file:
             file.writelines(lines)
-        model = fitted(folder, kept)
-        attack, benign = answers(model, out), answers(model, arguments.benign)
-        values, error = figures(attack, benign), calibration_error(attack + benign)
-        row(f"without {source}", len(lines), [*values, error])
-        total = [sum + len(lines) * value for sum, value in zip(total, values)]
-        errors, count = errors + len(lines) * error, count + len(lines)
-row("each without itself", count, [*(value / count for value in total), errors / count])
+        values = figures(fitted(folder, kept), out, arguments.benign)
+        report(f"without {source}", len(lines), values)
+        total = [so_far + len(lines) * value / count for so_far, value in zip(total, values)]
+report("each without itself", count, total)

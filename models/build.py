@@ -9,6 +9,7 @@ int8, n-grams, shares, biases, threshold, pack. docs/experiments.md tells why.""
 import argparse
 import collections
 import csv
+import functools
 import json
 import os
 import random
@@ -64,15 +65,17 @@ def lines(name):
 
 def write_rows(name, some):
     os.makedirs(os.path.dirname(path(name)), exist_ok=True)
-    with open(path(name), "w", newline="", encoding="utf-8") as file:
+    with open(path(f"{name}.partial"), "w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, fieldnames=some[0].keys())
         writer.writeheader()
         writer.writerows(some)
+    os.rename(path(f"{name}.partial"), path(name))
 
 
 def write_lines(name, some):
-    with open(path(name), "w", encoding="utf-8") as file:
+    with open(path(f"{name}.partial"), "w", encoding="utf-8") as file:
         file.writelines(json.dumps(line) + "\n" for line in some)
+    os.rename(path(f"{name}.partial"), path(name))
 
 
 def choose_labels(generated):
@@ -94,10 +97,16 @@ def known(label, labels):
     return next((name for name in (label, label.split(".")[0]) if name in labels), None)
 
 
+@functools.cache
+def learnt():
+    """The generated lines that may be learnt from: all but those that validate and those of templates that are held out."""
+    return [row for row in rows("all/train.csv") + rows("all/test.csv") + rows("four/train.csv") if row["template"] not in held]
+
+
 def stage(name, most, most_favoured, limit, seed):
     """Lines of every template, at most so many of each; of benign ones four for five attacks; `limit` in all."""
     favoured, random_rows = re.compile(arguments.favour), random.Random(seed)
-    pool = [row for row in rows("all/train.csv") + rows("all/test.csv") + rows("four/train.csv") if row["template"] not in held]
+    pool = learnt().copy()
     random_rows.shuffle(pool)
     taken, count, texts = [], collections.Counter(), set()
     for row in pool:
@@ -129,12 +138,14 @@ def train(name, data, base, rate, head_rate, seed, benign, weights):
 
 
 def mean(name, *folders):
-    """The mean of the folders' weights; rows of labels that only the first has are its own."""
+    """The mean of the folders' weights; rows of labels that only the first has are its own. The folder appears when it is whole."""
     if not missing(name):
         return
     from safetensors.numpy import load_file, save_file
 
-    shutil.copytree(path(folders[0]), path(name))
+    partial = path(f"{name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    shutil.copytree(path(folders[0]), partial)
     names = [list(json.load(open(path(f"{folder}/config.json")))["id2label"].values()) for folder in folders]
     weights = [load_file(path(f"{folder}/model.safetensors")) for folder in folders]
     total = {key: value.copy() for key, value in weights[0].items()}
@@ -145,7 +156,8 @@ def mean(name, *folders):
         for row, label in enumerate(names[0]):
             found = [some[key][labels.index(label)] for some, labels in zip(weights, names) if label in labels]
             value[row] = sum(found) / len(found)
-    save_file(total, path(f"{name}/model.safetensors"), metadata={"format": "pt"})
+    save_file(total, os.path.join(partial, "model.safetensors"), metadata={"format": "pt"})
+    os.rename(partial, path(name))
 
 
 if missing("base"):
@@ -160,19 +172,19 @@ if missing("labels.json"):
     json.dump({"labels": sorted(found), "held": held}, open(path("labels.json"), "w"))
 chosen = json.load(open(path("labels.json")))
 labels, held = chosen["labels"], set(chosen["held"])
-if missing("attack.jsonl"):
+if missing("benign20.jsonl"):
     for name, file in (("narrative", "train_narrative"), ("attack", "train_commands_attack")):
         write_lines(f"{name}.jsonl", [{**line, "label": known(line["label"], labels), "labels": []} for line in lines(file) if known(line["label"], labels)])
     benign = lines("train_commands_benign")
     random.Random(arguments.seed).shuffle(benign)
     for thousands in (5, 20):
         write_lines(f"benign{thousands}.jsonl", benign[: 1000 * thousands])
-if missing("stage"):
+if missing("stage/validation.csv"):
     stage("stage", 4, 8, 250_000, 1)
-if missing("short"):
+if missing("short/validation.csv"):
     stage("short", 1, 3, 36_000, 2)
-if missing("grams"):
-    write_rows("grams/train.csv", [row for row in rows("all/train.csv") + rows("all/test.csv") + rows("four/train.csv") if row["template"] not in held])
+if missing("grams/train.csv"):
+    write_rows("grams/train.csv", learnt())
 train("first", "stage", "base", "2.5e-4", "1e-3", arguments.seed + 2, 20, "1,1.5,1,1")
 train("second", "short", "first", "1.2e-4", "6e-4", arguments.seed + 3, 5, "1,3,1,2")
 mean("mean", "second", "first", "base")
@@ -184,5 +196,5 @@ if missing("ngrams"):
                "--data-weights", "1,3,1,2", *flags("--validation", dev), "--validation-weights", "2,1,1", "--epochs", "3", "-o", path("ngrams"))
 if missing("adjusted"):
     attackline("model", "adjust", path("ngrams"), *flags("--data", dev), "--data-weights", "2,1,1", "--penalty", "3", "-o", path("adjusted"))
-    attackline("model", "calibrate", path("adjusted"), "--benign", dev[1], "--attacks", dev[0], "--fpr", "2e-3")
+attackline("model", "calibrate", path("adjusted"), "--benign", dev[1], "--attacks", dev[0], "--fpr", "2e-3")
 attackline("model", "pack", path("adjusted"), "-o", path("embedded.alpack"), "--name", arguments.name, "--clobber")
