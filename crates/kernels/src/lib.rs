@@ -6,6 +6,7 @@
 mod adamw;
 mod arch;
 mod attention;
+mod bf16;
 mod binary_cross_entropy;
 mod crew;
 mod cross_entropy;
@@ -25,6 +26,7 @@ mod tanh;
 
 pub use adamw::{AdamW, adamw};
 pub use attention::{AttentionDropout, AttentionGradients, AttentionInput, AttentionScratch, Relative, RelativeTerms, attention, attention_backward};
+pub use bf16::Bf16;
 pub use binary_cross_entropy::binary_cross_entropy;
 pub use crew::Crew;
 pub use cross_entropy::{Loss, cross_entropy};

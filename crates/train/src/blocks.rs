@@ -6,14 +6,15 @@ use crate::{
     ops::{AddNorm, Attention, Dropout, Dropped, Gelu, Linear, LoraLinear, Neighbours, Norm, Pool, PositionColumns, Tanh},
     plain,
 };
+use attackline_kernels::Bf16;
 use attackline_model::{Activation, Pooling};
 use candle_core::{Result, Tensor};
 
 /// Which form the blocks have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Blocks {
-    /// Our operations: f32 on the processor.
-    Fused,
+    /// Our operations: f32 on the processor, products with factors in bf16 where that is given.
+    Fused(Option<Bf16>),
     /// candle's operations: any device and float type.
     Plain,
 }
@@ -42,10 +43,10 @@ pub(crate) struct Shape<'a> {
 impl Blocks {
     pub(crate) fn linear(self, x: &Tensor, weights: &Weights<'_>) -> Result<Tensor> {
         match self {
-            Self::Fused => {
+            Self::Fused(bf16) => {
                 let outputs = weights.outputs.unwrap_or(weights.weight.dim(0)?);
                 let (weight_trainable, bias_trainable) = (weights.weight_trainable, weights.bias_trainable);
-                let linear = Linear { gelu: weights.gelu, weight_trainable, bias_trainable, outputs };
+                let linear = Linear { gelu: weights.gelu, weight_trainable, bias_trainable, outputs, bf16 };
                 match weights.bias {
                     Some(bias) => x.apply_op3(weights.weight, bias, linear),
                     None => x.apply_op2(weights.weight, linear),
@@ -59,7 +60,7 @@ impl Blocks {
     /// A frozen product with LoRA's addition.
     pub(crate) fn lora(self, x: &Tensor, a: &Tensor, b: &Tensor, block: LoraLinear) -> Result<Tensor> {
         match self {
-            Self::Fused => x.apply_op3(a, b, block),
+            Self::Fused(bf16) => x.apply_op3(a, b, LoraLinear { bf16, ..block }),
             Self::Plain if block.gelu => plain::lora(&x.gelu_erf()?, a, b, &block),
             Self::Plain => plain::lora(x, a, b, &block),
         }
@@ -67,7 +68,7 @@ impl Blocks {
 
     pub(crate) fn norm(self, x: &Tensor, norm: &Tensor, epsilon: f32, norm_trainable: bool) -> Result<Tensor> {
         match self {
-            Self::Fused => x.apply_op2(norm, Norm { epsilon, norm_trainable }),
+            Self::Fused(_) => x.apply_op2(norm, Norm { epsilon, norm_trainable }),
             Self::Plain => plain::norm(x, norm, epsilon),
         }
     }
@@ -75,15 +76,15 @@ impl Blocks {
     /// `norm(residual + dropout(x))`.
     pub(crate) fn add_norm(self, x: &Tensor, residual: &Tensor, norm: &Tensor, block: AddNorm) -> Result<Tensor> {
         match self {
-            Self::Fused => x.apply_op3(residual, norm, block),
+            Self::Fused(_) => x.apply_op3(residual, norm, block),
             Self::Plain => plain::norm(&(plain::dropout(x, block.dropped)? + residual)?, norm, block.epsilon),
         }
     }
 
     pub(crate) fn activation(self, x: &Tensor, activation: Activation) -> Result<Tensor> {
         match (self, activation) {
-            (Self::Fused, Activation::Gelu) => x.apply_op1(Gelu),
-            (Self::Fused, Activation::Tanh) => x.apply_op1(Tanh),
+            (Self::Fused(_), Activation::Gelu) => x.apply_op1(Gelu),
+            (Self::Fused(_), Activation::Tanh) => x.apply_op1(Tanh),
             (Self::Plain, Activation::Gelu) => x.gelu_erf(),
             (Self::Plain, Activation::Tanh) => x.tanh(),
         }
@@ -92,14 +93,14 @@ impl Blocks {
     pub(crate) fn dropout(self, x: &Tensor, dropped: Dropped) -> Result<Tensor> {
         match self {
             _ if dropped.rate == 0.0 => Ok(x.clone()),
-            Self::Fused => x.apply_op1(Dropout(dropped)),
+            Self::Fused(_) => x.apply_op1(Dropout(dropped)),
             Self::Plain => plain::dropout(x, dropped),
         }
     }
 
     pub(crate) fn pool(self, x: &Tensor, lines: &Lines, pooling: Pooling) -> Result<Tensor> {
         match (self, pooling) {
-            (Self::Fused, _) => x.apply_op1(Pool { offsets: lines.offsets.clone(), pooling }),
+            (Self::Fused(_), _) => x.apply_op1(Pool { offsets: lines.offsets.clone(), pooling }),
             (Self::Plain, Pooling::First) => plain::first_tokens(x, lines),
             (Self::Plain, Pooling::Mean) => plain::mean_tokens(x, lines),
         }
@@ -107,7 +108,7 @@ impl Blocks {
 
     pub(crate) fn neighbours(self, x: &Tensor, lines: &Lines, kernel: usize) -> Result<Tensor> {
         match self {
-            Self::Fused => x.apply_op1(Neighbours { offsets: lines.offsets.clone(), kernel }),
+            Self::Fused(_) => x.apply_op1(Neighbours { offsets: lines.offsets.clone(), kernel }),
             Self::Plain => plain::neighbours(x, lines, kernel),
         }
     }

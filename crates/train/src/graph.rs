@@ -171,6 +171,7 @@ impl Pass<'_> {
             let adapter = &self.parameters.adapters[adapter];
             let block = LoraLinear {
                 gelu,
+                bf16: None,
                 outputs: outputs.unwrap_or(weight.dim(0)?),
                 weight: weight.detach(),
                 bias: bias.map(|bias| bias.detach()),

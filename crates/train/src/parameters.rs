@@ -62,7 +62,7 @@ impl Placement {
     /// For training: in our own operations all is f32 but frozen products, in candle's all is of one type.
     pub(crate) fn training(settings: &TrainSettings) -> Result<Self, TrainError> {
         let frozen = if settings.frozen_dtype == FrozenType::Bf16 { DType::BF16 } else { DType::F32 };
-        let dtype = if settings.blocks() == Blocks::Fused { DType::F32 } else { frozen };
+        let dtype = if matches!(settings.blocks(), Blocks::Fused(_)) { DType::F32 } else { frozen };
         Ok(Self { device: open(settings.device)?, dtype, frozen })
     }
 }

@@ -1,4 +1,5 @@
 use crate::{DeviceKind, Method, Schedule, Selection, TrainError, blocks::Blocks};
+use attackline_kernels::Bf16;
 use serde::{Deserialize, Serialize};
 
 /// The type in which frozen products are kept.
@@ -57,6 +58,9 @@ pub struct TrainSettings {
     /// How frozen products are kept: f32, or bf16 in half the memory. On the processor they are computed with in f32 in any case; on a GPU
     /// bf16 is what all is computed in, and only the optimiser keeps f32.
     pub frozen_dtype: FrozenType,
+    /// Multiply factors rounded to bf16 and sum in f32, where the processor has the instruction; weights, sums and everything else stay in f32
+    /// (mixed precision; Kalamkar et al. 2019). On a GPU see `frozen_dtype`.
+    pub bf16_products: bool,
     /// The longest line in tokens.
     pub max_length: usize,
     /// Epochs without a better validation result after which to stop; 0 never stops early.
@@ -90,6 +94,7 @@ impl Default for TrainSettings {
             label_smoothing: 0.0,
             focus: 0.0,
             frozen_dtype: FrozenType::F32,
+            bf16_products: false,
             max_length: 128,
             patience: 0,
             threads: 0,
@@ -100,7 +105,13 @@ impl Default for TrainSettings {
 
 impl TrainSettings {
     pub(crate) fn blocks(&self) -> Blocks {
-        if self.device == DeviceKind::Cpu && !self.plain { Blocks::Fused } else { Blocks::Plain }
+        let bf16 = self.bf16_products.then(Bf16::detect).flatten();
+        if self.device == DeviceKind::Cpu && !self.plain { Blocks::Fused(bf16) } else { Blocks::Plain }
+    }
+
+    /// Whether this processor has what [`Self::bf16_products`] needs; without it they are products of f32.
+    pub fn multiplies_bf16() -> bool {
+        Bf16::detect().is_some()
     }
 
     /// Refuses values that can't work, by name.
@@ -109,7 +120,7 @@ impl TrainSettings {
         let positive = |value: f64| value.is_finite() && value > 0.0;
         let weights = self.class_weights.as_ref();
         let lora = if let Method::Lora(lora) = &self.selection.method { Some(lora) } else { None };
-        let rules: [(&'static str, bool, &str); 19] = [
+        let rules: [(&'static str, bool, &str); 20] = [
             ("lora-rank", lora.is_none_or(|lora| (1..=1_024).contains(&lora.rank)), "is from 1 to 1024"),
             ("lora-alpha", lora.is_none_or(|lora| positive(lora.alpha)), "must be above 0"),
             ("lora-dropout", lora.is_none_or(|lora| share(f64::from(lora.dropout))), "is a share from 0 to below 1"),
@@ -122,6 +133,11 @@ impl TrainSettings {
             ("clip-norm", positive(self.clip_norm), "must be above 0"),
             ("batch-tokens", self.batch_tokens > 0, "must be at least 1"),
             ("accumulate", (1..=65_536).contains(&self.accumulate), "is from 1 to 65536"),
+            (
+                "bf16-products",
+                !self.bf16_products || self.device == DeviceKind::Cpu,
+                "is for the processor; on a GPU --dtype bf16 says what is computed in",
+            ),
             ("dropout", share(f64::from(self.dropout)), "is a share from 0 to below 1"),
             ("token-dropout", share(f64::from(self.token_dropout)), "is a share from 0 to below 1"),
             ("label-smoothing", share(f64::from(self.label_smoothing)), "is a share from 0 to below 1"),

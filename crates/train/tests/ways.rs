@@ -47,6 +47,24 @@ fn apart(a: &Outcome, b: &Outcome) -> f32 {
 }
 
 #[test]
+fn products_of_bf16_learn_what_products_of_f32_learn() {
+    if !TrainSettings::multiplies_bf16() {
+        eprintln!("SKIPPED: this processor multiplies no bf16");
+    }
+    for name in NAMES {
+        let data = rows(&expected(name));
+        for method in methods() {
+            let exact = settings(method.clone(), 0);
+            let rounded = TrainSettings { bf16_products: true, ..exact.clone() };
+            let (exact, rounded) = (run(name, &data, exact), run(name, &data, rounded));
+            let apart = apart(&exact, &rounded);
+            assert!(apart < 0.02, "{name} {method:?}: {:?} {:?}", exact.losses, rounded.losses);
+            assert_eq!(apart > 0.0, TrainSettings::multiplies_bf16(), "{name} {method:?}");
+        }
+    }
+}
+
+#[test]
 fn computing_layers_twice_changes_nothing() {
     for name in NAMES {
         let data = rows(&expected(name));

@@ -148,6 +148,7 @@ impl Args {
             max_length: self.max_length,
             seed: self.seed,
             threads: self.session.threads,
+            bf16_products: self.session.bf16_products,
             checkpoint_every: self.session.checkpoint_every,
             ..TrainSettings::default()
         }

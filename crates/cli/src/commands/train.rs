@@ -157,6 +157,7 @@ fn settings(args: &Args) -> Result<TrainSettings> {
         batch_tokens: args.batch_tokens,
         accumulate: args.accumulate,
         recompute: args.recompute,
+        bf16_products: args.session.bf16_products,
         device: args.device.kind(),
         max_length: args.max_length,
         label_smoothing: args.label_smoothing,

@@ -3,4 +3,6 @@
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod x86;
 #[cfg(target_arch = "x86_64")]
+pub(crate) mod x86_bf16;
+#[cfg(target_arch = "x86_64")]
 pub(crate) mod x86_int8;

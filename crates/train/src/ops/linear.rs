@@ -3,7 +3,7 @@ use super::{
     pointwise::{activate_backward, with_activated},
     slices::{read, slice, tensor, with_wide, with_wide_slice},
 };
-use attackline_kernels::{Transposed, matmul};
+use attackline_kernels::{Bf16, Transposed, matmul};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
@@ -18,6 +18,17 @@ pub(crate) struct Linear {
     pub(crate) bias_trainable: bool,
     /// Only so many outputs are computed, from the first on.
     pub(crate) outputs: usize,
+    /// What multiplies factors rounded to bf16; f32 is multiplied where `None`.
+    pub(crate) bf16: Option<Bf16>,
+}
+
+/// A product on all threads, of f32 or of factors rounded to bf16.
+#[expect(clippy::too_many_arguments, reason = "three matrices and their extents")]
+pub(super) fn product(bf16: Option<Bf16>, out: &mut [f32], a: &[f32], b: &[f32], [m, k, n]: [usize; 3], transposed: Transposed, accumulate: bool) {
+    match bf16 {
+        Some(bf16) => bf16.matmul(out, a, b, m, k, n, transposed, accumulate),
+        None => matmul(out, a, b, m, k, n, transposed, accumulate, rayon::current_num_threads()),
+    }
 }
 
 impl Linear {
@@ -29,19 +40,19 @@ impl Linear {
             out.par_chunks_mut(PART_ROWS * outputs).for_each(|part| part.chunks_exact_mut(outputs).for_each(|row| row.copy_from_slice(bias)));
         }
         let right = Transposed { left: false, right: true };
-        let (weight, threads) = (&weight[..outputs * inputs], rayon::current_num_threads());
-        with_activated(x, self.gelu, |x| matmul(&mut out, x, weight, rows, inputs, outputs, right, bias.is_some(), threads));
+        let weight = &weight[..outputs * inputs];
+        with_activated(x, self.gelu, |x| product(self.bf16, &mut out, x, weight, [rows, inputs, outputs], right, bias.is_some()));
         out
     }
 
     /// The gradients at `x`, where something before it is trained, and at the weight.
     fn backward(&self, x: &Tensor, w: &Tensor, grads: &[f32]) -> Result<(Option<Tensor>, Option<Tensor>)> {
-        let ((rows, inputs), outputs, threads) = (x.dims2()?, self.outputs, rayon::current_num_threads());
+        let ((rows, inputs), outputs) = (x.dims2()?, self.outputs);
         let xs = read(x)?;
         let mut of_x = None;
         if x.track_op() {
             let mut out = vec![0.0; rows * inputs];
-            with_wide(w, |w| matmul(&mut out, grads, &w[..outputs * inputs], rows, outputs, inputs, Transposed::default(), false, threads))?;
+            with_wide(w, |w| product(self.bf16, &mut out, grads, &w[..outputs * inputs], [rows, outputs, inputs], Transposed::default(), false))?;
             if self.gelu {
                 activate_backward(&xs, &mut out);
             }
@@ -52,7 +63,7 @@ impl Linear {
             let mut out = vec![0.0; w.elem_count()];
             let left = Transposed { left: true, right: false };
             let of_used = &mut out[..outputs * inputs];
-            with_activated(&xs, self.gelu, |xs| matmul(of_used, grads, xs, outputs, rows, inputs, left, false, threads));
+            with_activated(&xs, self.gelu, |xs| product(self.bf16, of_used, grads, xs, [outputs, rows, inputs], left, false));
             of_w = Some(tensor(out, w.shape())?);
         }
         Ok((of_x, of_w))

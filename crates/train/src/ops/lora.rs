@@ -1,9 +1,10 @@
 use super::{
+    linear::product,
     norm::Dropped,
     pointwise::{activate_backward, drop_out, with_activated, with_dropped},
     slices::{read, slice, tensor, with_wide},
 };
-use attackline_kernels::{Transposed, matmul};
+use attackline_kernels::{Bf16, Transposed, matmul};
 use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 use std::ops::Range;
@@ -23,6 +24,8 @@ pub(crate) struct LoraLinear {
     pub(crate) outputs: usize,
     /// Whether `a` is the GELU.
     pub(crate) gelu: bool,
+    /// What multiplies the frozen weight and its activations rounded to bf16; f32 is multiplied where `None`. The addition is in f32.
+    pub(crate) bf16: Option<Bf16>,
 }
 
 impl LoraLinear {
@@ -63,7 +66,7 @@ impl LoraLinear {
         let has_bias = self.bias.is_some();
         with_activated(x, self.gelu, |x| {
             with_dropped(x, self.dropped, |x| matmul(&mut low, x, a, rows, inputs, inner, right, false, threads));
-            with_wide(&self.weight, |weight| matmul(&mut out, x, &weight[..outputs * inputs], rows, inputs, outputs, right, has_bias, threads))
+            with_wide(&self.weight, |weight| product(self.bf16, &mut out, x, &weight[..outputs * inputs], [rows, inputs, outputs], right, has_bias))
         })?;
         matmul(&mut out, &low, &self.spread(b), rows, inner, outputs, right, true, threads);
         Ok(out)
@@ -117,7 +120,7 @@ impl CustomOp3 for LoraLinear {
                 drop_out(&mut out, self.dropped);
             }
             with_wide(&self.weight, |weight| {
-                matmul(&mut out, &grads, &weight[..outputs * inputs], rows, outputs, inputs, Transposed::default(), true, threads);
+                product(self.bf16, &mut out, &grads, &weight[..outputs * inputs], [rows, outputs, inputs], Transposed::default(), true);
             })?;
             if self.gelu {
                 activate_backward(&xs, &mut out);

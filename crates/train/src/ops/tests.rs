@@ -48,10 +48,10 @@ fn every_block_has_the_gradient_of_what_it_computes() {
     let offsets: Arc<[usize]> = [0, 5, 6, 20, 31, 50, 51, 70].into();
     let (trainable, epsilon) = (true, 1e-5);
     check("linear", &[wave(rows, 6, 0.3), wave(9, 6, 0.7), Var::from_tensor(&wave(1, 9, 0.4).flatten_all().unwrap()).unwrap()], |v| {
-        v[0].apply_op3(&v[1], &v[2], Linear { gelu: false, weight_trainable: trainable, bias_trainable: trainable, outputs: 9 })
+        v[0].apply_op3(&v[1], &v[2], Linear { gelu: false, weight_trainable: trainable, bias_trainable: trainable, outputs: 9, bf16: None })
     });
     check("linear of a GELU", &[wave(rows, 6, 0.3), wave(9, 6, 0.7), Var::from_tensor(&wave(1, 9, 0.4).flatten_all().unwrap()).unwrap()], |v| {
-        v[0].apply_op3(&v[1], &v[2], Linear { gelu: true, weight_trainable: trainable, bias_trainable: trainable, outputs: 9 })
+        v[0].apply_op3(&v[1], &v[2], Linear { gelu: true, weight_trainable: trainable, bias_trainable: trainable, outputs: 9, bf16: None })
     });
     check("norm", &[wave(rows, 8, 0.31), wave(2, 8, 0.9)], |v| v[0].apply_op2(&v[1], Norm { epsilon, norm_trainable: trainable }));
     check("add-norm", &[wave(rows, 8, 0.31), wave(rows, 8, 0.57), wave(2, 8, 0.9)], |v| {
@@ -65,7 +65,7 @@ fn every_block_has_the_gradient_of_what_it_computes() {
     }
     check("neighbours", &[wave(rows, 8, 0.31)], |v| v[0].apply_op1(Neighbours { offsets: offsets.clone(), kernel: 3 }));
     check("linear without bias, first outputs", &[wave(rows, 6, 0.3), wave(9, 6, 0.7)], |v| {
-        v[0].apply_op2(&v[1], Linear { gelu: false, weight_trainable: trainable, bias_trainable: false, outputs: 5 })
+        v[0].apply_op2(&v[1], Linear { gelu: false, weight_trainable: trainable, bias_trainable: false, outputs: 5, bf16: None })
     });
     let attention = |positions, terms| Attention {
         offsets: offsets.clone(),
@@ -93,7 +93,8 @@ fn every_block_has_the_gradient_of_what_it_computes() {
 #[test]
 fn frozen_weights_get_no_gradient() {
     let (x, w, b) = (wave(4, 6, 0.3), wave(9, 6, 0.7), Var::from_tensor(&wave(1, 9, 0.4).flatten_all().unwrap()).unwrap());
-    let y = x.apply_op3(w.as_tensor(), b.as_tensor(), Linear { gelu: false, weight_trainable: false, bias_trainable: true, outputs: 9 }).unwrap();
+    let linear = Linear { gelu: false, weight_trainable: false, bias_trainable: true, outputs: 9, bf16: None };
+    let y = x.apply_op3(w.as_tensor(), b.as_tensor(), linear).unwrap();
     let gradients = y.backward().unwrap();
     assert!(gradients.get(w.as_tensor()).is_none() && gradients.get(b.as_tensor()).is_some());
 }

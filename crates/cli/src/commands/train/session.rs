@@ -5,7 +5,7 @@ use crate::diagnostics::say;
 use crate::exit::Interrupted;
 use crate::interrupt;
 use anyhow::{Result, bail};
-use attackline_train::{MetricsFile, Outcome, TensorBoard, TrainError, Trainer};
+use attackline_train::{MetricsFile, Outcome, TensorBoard, TrainError, TrainSettings, Trainer};
 use std::path::{Path, PathBuf};
 
 /// The arguments of a run that say how it goes on and what is written of it.
@@ -14,6 +14,9 @@ pub struct SessionArgs {
     /// Threads; the result depends on it in its last bits [default: one a processor]
     #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
     pub threads: usize,
+    /// Multiply factors rounded to bf16 and sum in f32, where the processor can (AVX-512 BF16): 1.4 times as fast; weights stay in f32
+    #[arg(long)]
+    pub bf16_products: bool,
     /// Keep checkpoints here, after each epoch and on Ctrl-C
     #[arg(long, value_name = "DIR")]
     pub checkpoint_dir: Option<PathBuf>,
@@ -32,8 +35,11 @@ pub struct SessionArgs {
 }
 
 impl SessionArgs {
-    /// Refuses what would mix two runs: a checkpoint, metrics or events of another one. Makes the checkpoints' folder.
+    /// Refuses what would mix two runs: a checkpoint, metrics or events of another one. Makes the checkpoints' folder. Says what this processor can't do.
     pub fn check(&self) -> Result<()> {
+        if self.bf16_products && !TrainSettings::multiplies_bf16() {
+            say(format_args!("this processor does not multiply bf16, so f32 is multiplied"));
+        }
         let used = |folder: &Path| -> Result<bool> { Ok(folder.is_dir() && fs_err::read_dir(folder)?.next().is_some()) };
         if let Some(folder) = &self.checkpoint_dir {
             if !self.resume && used(folder)? {
