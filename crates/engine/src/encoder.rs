@@ -80,7 +80,7 @@ impl Encoder {
     }
 
     /// [`Encoder::logits`], telling `seen` of every step's result on the way. Where the head reads only first tokens, the last layer's
-    /// results after its attention are of those alone.
+    /// attention and what follows it are of those alone; it may have no query, key and value of all tokens.
     pub fn observed_logits(&self, batch: &TokenBatch, seen: &mut dyn FnMut(Step, &[f32])) -> Vec<f32> {
         self.pass(&Crew::alone(), batch, usize::MAX, seen)
     }

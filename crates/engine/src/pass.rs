@@ -1,11 +1,13 @@
 //! The forward pass, step by step, over packed tokens.
 
 use crate::{
-    matrix::ProductScratch,
+    matrix::{Matrix, ProductScratch},
     profile::{Operation, timed},
-    weights::{EncoderWeights, Layer, Norm},
+    weights::{EncoderWeights, Layer, Norm, Projections},
 };
-use attackline_kernels::{AttentionInput, AttentionScratch, Crew, Edge, PackedMatrix, Relative, attention, gelu, layer_norm, neighbours, tanh};
+use attackline_kernels::{
+    AttentionInput, AttentionScratch, Crew, Edge, FirstTokenAttention, PackedMatrix, Relative, attention, gelu, layer_norm, neighbours, tanh,
+};
 use attackline_model::{Activation, EncoderSpec, Pooling, Step, TokenBatch};
 
 /// Buffers of one forward pass, kept for the next.
@@ -16,6 +18,14 @@ pub(crate) struct Scratch {
     wide: Vec<f32>,
     pub(crate) products: ProductScratch,
     attention: Vec<AttentionScratch>,
+}
+
+impl Scratch {
+    /// Sees to it that every thread of the crew has a scratch for attention, and says how many these are.
+    fn parts(&mut self, crew: &Crew<'_>) -> usize {
+        self.attention.resize_with(crew.threads().max(self.attention.len()), AttentionScratch::default);
+        crew.threads()
+    }
 }
 
 /// One forward pass over a batch.
@@ -37,12 +47,22 @@ impl Pass<'_> {
         let convolved = self.convolve(&hidden);
         let last = self.weights.layers.len() - 1;
         for (index, layer) in self.weights.layers.iter().enumerate() {
-            self.attend(index, layer, &hidden, scratch);
             // Pooling reads only each line's first token, so the last layer computes nothing else after its attention.
             let pooled_next = index == last && self.spec.head.pooling == Pooling::First && (index > 0 || convolved.is_none());
-            if pooled_next {
-                hidden = self.first_rows(&hidden);
-                scratch.context = self.first_rows(&scratch.context);
+            match &layer.projections {
+                Projections::Joint(projections) => {
+                    self.attend(index, layer, projections, &hidden, scratch);
+                    if pooled_next {
+                        hidden = self.first_rows(&hidden);
+                        scratch.context = self.first_rows(&scratch.context);
+                    }
+                }
+                Projections::FirstTokens { query, attention } => {
+                    let firsts = self.first_rows(&hidden);
+                    self.attend_from_first_tokens(query, attention, &firsts, &hidden, scratch);
+                    (self.seen)(Step::Context(index), &scratch.context);
+                    hidden = firsts;
+                }
             }
             self.finish_layer(index, layer, &mut hidden, scratch);
             if let (0, Some(convolved), Some(weights)) = (index, &convolved, &self.weights.convolution) {
@@ -77,12 +97,11 @@ impl Pass<'_> {
     }
 
     /// Queries, keys and values of all tokens, then attention within each line, into `scratch.context`.
-    fn attend(&mut self, index: usize, layer: &Layer, hidden: &[f32], scratch: &mut Scratch) {
-        layer.query_key_value.product(self.crew, Operation::QueryKeyValue, hidden, Edge::Write, &mut scratch.query_key_value, &mut scratch.products);
+    fn attend(&mut self, index: usize, layer: &Layer, projections: &Matrix, hidden: &[f32], scratch: &mut Scratch) {
+        projections.product(self.crew, Operation::QueryKeyValue, hidden, Edge::Write, &mut scratch.query_key_value, &mut scratch.products);
         (self.seen)(Step::QueryKeyValue(index), &scratch.query_key_value);
         scratch.context.resize(hidden.len(), 0.0);
-        let parts = self.crew.threads();
-        scratch.attention.resize_with(parts.max(scratch.attention.len()), AttentionScratch::default);
+        let parts = scratch.parts(self.crew);
         let input = AttentionInput {
             qkv: &scratch.query_key_value,
             offsets: self.batch.offsets(),
@@ -95,6 +114,17 @@ impl Pass<'_> {
             attention(self.crew, input, &mut scratch.context, &mut scratch.attention[..parts])
         });
         (self.seen)(Step::Context(index), &scratch.context);
+    }
+
+    /// Queries of the first tokens, then their attention over their lines, into `scratch.context`, `[lines, hidden]`.
+    fn attend_from_first_tokens(&self, query: &Matrix, attention: &FirstTokenAttention, firsts: &[f32], hidden: &[f32], scratch: &mut Scratch) {
+        query.product(self.crew, Operation::QueryKeyValue, firsts, Edge::Write, &mut scratch.query_key_value, &mut scratch.products);
+        scratch.context.resize(firsts.len(), 0.0);
+        let parts = scratch.parts(self.crew);
+        let Scratch { query_key_value, context, products, attention: scratches, .. } = scratch;
+        timed(&mut products.profile, Operation::Attention, || {
+            attention.attend(self.crew, query_key_value, hidden, self.batch.offsets(), context, &mut scratches[..parts])
+        });
     }
 
     /// Output projection, residual and norm; feed-forward block, residual and norm.

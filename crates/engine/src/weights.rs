@@ -1,8 +1,8 @@
 //! Weights in the layout that the products want.
 
 use crate::matrix::Matrix;
-use attackline_kernels::{Crew, Int8Matrix, PackedMatrix, RelativeTerms, layer_norm};
-use attackline_model::{EncoderSpec, Int8Tensor, LayerRole, ModelError, ModelFolder, RelativePositions, Role, Tensor, WeightLayout};
+use attackline_kernels::{Crew, FirstTokenAttention, Int8Matrix, PackedMatrix, RelativeTerms, layer_norm};
+use attackline_model::{EncoderSpec, Int8Tensor, LayerRole, ModelError, ModelFolder, Pooling, RelativePositions, Role, Tensor, WeightLayout};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Gain and bias of a layer norm, each `[hidden]`.
@@ -11,9 +11,16 @@ pub(crate) struct Norm {
     pub bias: Vec<f32>,
 }
 
+/// What attention is computed from.
+pub(crate) enum Projections {
+    /// Query, key and value of every token in one product: `[3 · hidden, hidden]`.
+    Joint(Matrix),
+    /// Of each line's first token alone the query, `[hidden, hidden]`, and attention that needs neither keys nor values.
+    FirstTokens { query: Matrix, attention: FirstTokenAttention },
+}
+
 pub(crate) struct Layer {
-    /// Query, key and value in one product: `[3 · hidden, hidden]`.
-    pub query_key_value: Matrix,
+    pub projections: Projections,
     /// The projected table of relative positions, made once at load.
     pub relative: Option<RelativeTerms>,
     pub attention_output: Matrix,
@@ -32,7 +39,8 @@ pub(crate) struct ConvolutionWeights {
 impl Layer {
     /// The products with their names.
     pub fn products(&self) -> [(&'static str, &Matrix); 4] {
-        [("query_key_value", &self.query_key_value), ("attention_output", &self.attention_output), ("up", &self.up), ("down", &self.down)]
+        let (Projections::Joint(projections) | Projections::FirstTokens { query: projections, .. }) = &self.projections;
+        [("query_key_value", projections), ("attention_output", &self.attention_output), ("up", &self.up), ("down", &self.down)]
     }
 }
 
@@ -217,12 +225,16 @@ impl Source<'_> {
     fn layer(&self, index: usize, relative_rows: Option<(&RelativePositions, &[f32])>) -> Result<Layer, ModelError> {
         use LayerRole::*;
         let role = |role| Role::Layer(index, role);
+        let query = (QueryWeight, QueryBias);
+        let projections = if self.reads_first_tokens(index) {
+            let data = |part| self.data(role(part));
+            let attention = FirstTokenAttention::new(&data(KeyWeight)?, &data(ValueWeight)?, &data(ValueBias)?, self.spec.heads);
+            Projections::FirstTokens { query: self.layer_product(index, "query_key_value", &[query])?, attention }
+        } else {
+            Projections::Joint(self.layer_product(index, "query_key_value", &[query, (KeyWeight, KeyBias), (ValueWeight, ValueBias)])?)
+        };
         Ok(Layer {
-            query_key_value: self.layer_product(
-                index,
-                "query_key_value",
-                &[(QueryWeight, QueryBias), (KeyWeight, KeyBias), (ValueWeight, ValueBias)],
-            )?,
+            projections,
             relative: relative_rows.map(|(relative, rows)| self.relative_terms(relative, rows, index)).transpose()?,
             attention_output: self.layer_product(index, "attention_output", &[(AttentionOutputWeight, AttentionOutputBias)])?,
             attention_norm: self.norm(role(AttentionNormGain), role(AttentionNormBias))?,
@@ -230,6 +242,13 @@ impl Source<'_> {
             down: self.layer_product(index, "down", &[(DownWeight, DownBias)])?,
             output_norm: self.norm(role(OutputNormGain), role(OutputNormBias))?,
         })
+    }
+
+    /// Whether of a layer nothing but each line's first token is read, and its attention has no relative positions. While int8 is tried, all tokens' projections
+    /// are looked at in any case.
+    fn reads_first_tokens(&self, index: usize) -> bool {
+        let last = index + 1 == self.spec.layers && self.spec.head.pooling == Pooling::First;
+        last && self.spec.used_relative().is_none() && self.spec.convolution.is_none() && matches!(self.numbers, Numbers::AsStored)
     }
 
     fn convolution(&self) -> Result<ConvolutionWeights, ModelError> {

@@ -25,7 +25,10 @@ mod softmax;
 mod tanh;
 
 pub use adamw::{AdamW, adamw};
-pub use attention::{AttentionDropout, AttentionGradients, AttentionInput, AttentionScratch, Relative, RelativeTerms, attention, attention_backward};
+pub use attention::{
+    AttentionDropout, AttentionGradients, AttentionInput, AttentionScratch, FirstTokenAttention, Relative, RelativeTerms, attention,
+    attention_backward,
+};
 pub use bf16::Bf16;
 pub use binary_cross_entropy::binary_cross_entropy;
 pub use crew::Crew;

@@ -2,11 +2,13 @@
 //! model has them (He et al. 2021): forward, and the gradient with everything computed again that is cheap to compute again.
 
 mod backward;
+mod first_token;
 mod forward;
 mod head;
 mod relative;
 
 pub use backward::{AttentionGradients, attention_backward};
+pub use first_token::FirstTokenAttention;
 pub use forward::attention;
 pub use relative::{Relative, RelativeTerms};
 
