@@ -64,6 +64,14 @@ fn a_model_from_nothing_but_lines() {
     let set = String::from_utf8(set).unwrap();
     assert!(set.contains("attacks found") && set.contains("(10 of 200"), "{set}");
     assert_ne!(fs::read_to_string(home.join("model/attackline.json")).unwrap(), before);
+    // Lines that look like attacks, too few to count among the others.
+    fs::write(home.join("few.txt"), (0..5).map(|i| format!("netstat -ano | findstr {i}\n")).collect::<String>()).unwrap();
+    let both = |flags: &str| {
+        let arguments = format!("model calibrate model --benign benign.txt few.txt --fpr 0.05 --dry-run {flags}");
+        String::from_utf8(attackline(home, &arguments).assert().success().get_output().stdout.clone()).unwrap()
+    };
+    assert!(both("").contains("few.txt: 100.00 % (5 of 5"), "{}", both(""));
+    assert!(both("--fpr-each 0.1").contains("few.txt: 0.00 % (0 of 5"), "{}", both("--fpr-each 0.1"));
 
     for watch in ["--metrics metrics.ndjson", "--tensorboard events"] {
         assert!(refuses(home, &format!("{train} -o other {watch}")).contains("name a new"), "{watch}");

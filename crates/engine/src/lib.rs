@@ -18,7 +18,7 @@ mod weights;
 
 pub use encoder::Encoder;
 pub use engine::{Engine, EngineError};
-pub use ngrams::{Parts, WithNgrams, surest};
+pub use ngrams::{Parts, WithNgrams, attack_logit, surest};
 pub use profile::{Operation, Profile, Spent};
 pub use quantize::{QuantizeOptions, quantize};
 pub use shape::Shape;

@@ -58,14 +58,13 @@ impl<C: Classifier> WithNgrams<C> {
         let (head, gate) = (self.head_logits(&line.ngrams), self.gate_logit(&line.ngrams));
         let head = Parts::of(&head, self.benign);
         let (attack, scores) = match encoder {
-            None => (gate, head.techniques),
+            None => (gate, normalised(head.techniques)),
             Some(prediction) => {
                 let log: Vec<f32> = prediction.scores.iter().map(|score| score.max(f32::MIN_POSITIVE).ln()).collect();
                 let encoder = Parts::of(&log, self.benign);
-                let AttackShares { encoder: a, head: b, gate: c, named: d, bias } = self.settings.attack;
                 let shares = if line.prose { self.settings.prose } else { self.settings.technique };
                 let techniques = encoder.techniques_with(&head, shares);
-                (a * encoder.attack + b * head.attack + c * gate + d * surest(&techniques) + bias, techniques)
+                (attack_logit(self.settings.attack, [encoder.attack, head.attack, gate, surest(&techniques)]), techniques)
             }
         };
         let mut scores = Parts { attack, techniques: scores }.together(self.benign);
@@ -94,15 +93,14 @@ impl Parts {
         Self { attack, techniques }
     }
 
-    /// The scores of the techniques with those of an n-gram head, each by its share.
+    /// The logarithms of the techniques' probabilities by these scores and those of an n-gram head, each by its share.
     pub fn techniques_with(&self, head: &Self, shares: TechniqueShares) -> Vec<f32> {
-        self.techniques.iter().zip(&head.techniques).map(|(e, h)| shares.encoder * e + shares.head * h).collect()
+        normalised(self.techniques.iter().zip(&head.techniques).map(|(e, h)| shares.encoder * e + shares.head * h).collect())
     }
 
-    /// Logarithmic scores, one a label.
+    /// Logarithmic scores, one a label; the techniques' are [`normalised`].
     fn together(self, benign: Option<usize>) -> Vec<f32> {
-        let total = log_sum(&self.techniques);
-        let mut scores: Vec<f32> = self.techniques.into_iter().map(|score| score - total + self.attack).collect();
+        let mut scores: Vec<f32> = self.techniques.into_iter().map(|score| score + self.attack).collect();
         if let Some(benign) = benign {
             scores.insert(benign, 0.0);
         }
@@ -110,9 +108,21 @@ impl Parts {
     }
 }
 
-/// The logarithm of what the most probable of the techniques with these scores has among all.
+/// The logit of an attack by what encoder and n-gram head say of one, the gate's logit, and how [`surest`] a technique is named.
+pub fn attack_logit(shares: AttackShares, [encoder, head, gate, named]: [f32; 4]) -> f32 {
+    shares.encoder * encoder + shares.head * head + shares.gate * gate + shares.named * named + shares.bias
+}
+
+/// The logarithm of the greatest probability, given those of the techniques.
 pub fn surest(techniques: &[f32]) -> f32 {
-    techniques.iter().copied().fold(f32::MIN, f32::max) - log_sum(techniques)
+    techniques.iter().copied().fold(f32::MIN, f32::max)
+}
+
+/// The logarithms of probabilities, given scores of the same differences.
+fn normalised(mut scores: Vec<f32>) -> Vec<f32> {
+    let total = log_sum(&scores);
+    scores.iter_mut().for_each(|score| *score -= total);
+    scores
 }
 
 fn log_sum(scores: &[f32]) -> f32 {
@@ -157,9 +167,17 @@ mod tests {
 
     #[test]
     fn a_technique_that_stands_out_is_surely_named() {
-        assert!((surest(&[1.0, 1.0, 1.0, 1.0]) - 0.25f32.ln()).abs() < 1e-6);
-        assert!(surest(&[20.0, 0.0, 1.0]).abs() < 1e-6);
-        let (encoder, head) = (Parts::of(&[0.0, 1.0, 3.0], Some(0)), Parts::of(&[0.0, 2.0, -2.0], Some(0)));
-        assert_eq!(encoder.techniques_with(&head, TechniqueShares { encoder: 1.0, head: 0.5 }), [2.0, 2.0]);
+        let of = |encoder: &[f32], head: &[f32]| {
+            Parts::of(encoder, Some(0)).techniques_with(&Parts::of(head, Some(0)), TechniqueShares { encoder: 1.0, head: 0.5 })
+        };
+        let even = of(&[0.0, 1.0, 3.0], &[0.0, 2.0, -2.0]);
+        assert!(even.iter().all(|score| (score - 0.5f32.ln()).abs() < 1e-6) && (surest(&even) - 0.5f32.ln()).abs() < 1e-6, "{even:?}");
+        assert!(surest(&of(&[0.0, 20.0, 0.0, 1.0], &[0.0; 4])).abs() < 1e-6);
+    }
+
+    #[test]
+    fn every_part_counts_by_its_share() {
+        let shares = AttackShares { encoder: 1.0, head: 2.0, gate: 4.0, named: 8.0, bias: 16.0 };
+        assert_eq!(attack_logit(shares, [1.0, 10.0, 100.0, 1000.0]), 8437.0);
     }
 }

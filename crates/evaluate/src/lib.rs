@@ -48,4 +48,4 @@ pub use rate::{Rate, false_positive_rate};
 pub use report::{Averages, ClassFigures, NO_TECHNIQUE, Report};
 pub use several::SeveralReport;
 pub use temperature::{fit_independent_temperature, fit_temperature};
-pub use thresholds::{OperatingPoint, Reached, threshold_table};
+pub use thresholds::{OperatingPoint, Reached, threshold_keeping, threshold_table};

@@ -39,9 +39,26 @@ pub fn threshold_table(attack_scores: &[f32], benign_scores: &[f32], wanted_rate
 
 /// `benign` falls.
 fn point(attacks: &[f32], benign: &[f32], wanted_rate: f64) -> OperatingPoint {
-    let benign_allowed = (wanted_rate * benign.len() as f64 + 1e-9).floor() as usize;
+    let benign_allowed = allowed(benign, wanted_rate);
     let benign_needed = (FEWEST / wanted_rate - 1e-9).ceil() as usize;
     OperatingPoint { wanted_rate, benign_rows: benign.len(), benign_allowed, benign_needed, reached: reach(attacks, benign, wanted_rate) }
+}
+
+/// The lowest threshold at which no more than `rate` of these benign rows lie: a rule that may be kept by any number of rows, without a claim about others.
+pub fn threshold_keeping(benign_scores: &[f32], rate: f64) -> f32 {
+    let mut benign = benign_scores.to_vec();
+    benign.sort_by(|a, b| b.total_cmp(a));
+    above(&benign, rate)
+}
+
+/// How many of the rows may lie beyond a threshold.
+fn allowed(benign: &[f32], rate: f64) -> usize {
+    (rate * benign.len() as f64 + 1e-9).floor() as usize
+}
+
+/// Just above the highest score that must stay out, 0 where none must; `benign` falls.
+fn above(benign: &[f32], rate: f64) -> f32 {
+    benign.get(allowed(benign, rate)).map_or(0.0, |score| score.next_up())
 }
 
 /// `benign` falls.
@@ -50,11 +67,8 @@ fn reach(attacks: &[f32], benign: &[f32], wanted: f64) -> Option<Reached> {
     if attacks.is_empty() || benign.is_empty() || wanted * count < FEWEST - 1e-9 {
         return None;
     }
-    let allowed = (wanted * count + 1e-9).floor() as usize;
-    // Just above the highest score that must stay out.
-    let threshold = benign.get(allowed).map_or(f32::MIN, |score| score.next_up());
+    let threshold = above(benign, wanted);
     let share = |scores: &[f32]| scores.iter().filter(|score| **score >= threshold).count() as f64 / scores.len() as f64;
-    let threshold = if threshold == f32::MIN { 0.0 } else { threshold };
     Some(Reached { threshold, false_positive_rate: share(benign), true_positive_rate: share(attacks) })
 }
 
@@ -72,6 +86,8 @@ mod tests {
         assert_eq!((five.false_positive_rate, five.true_positive_rate), (0.05, 0.8));
         assert!(five.threshold > 0.94 && five.threshold < 0.949);
         assert_eq!(table[1].reached.unwrap().false_positive_rate, 0.03);
+        assert_eq!(threshold_keeping(&benign, 0.05), five.threshold);
+        assert_eq!([threshold_keeping(&benign, 0.001), threshold_keeping(&benign, 1.0), threshold_keeping(&[], 0.1)], [0.99f32.next_up(), 0.0, 0.0]);
         assert_eq!(table[2].reached, None, "2 of 100 rows are too few to decide");
         assert_eq!((table[2].benign_rows, table[2].benign_allowed, table[2].benign_needed), (100, 2, 150));
         assert_eq!(table[3].reached.unwrap().true_positive_rate, 1.0);

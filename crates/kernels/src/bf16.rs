@@ -20,8 +20,7 @@ pub struct Bf16(Form);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
-    /// Slower than a product in f32: for tests.
-    #[cfg(test)]
+    #[cfg_attr(not(test), expect(dead_code, reason = "slower than a product in f32, so for tests alone"))]
     Portable,
     #[cfg(target_arch = "x86_64")]
     Avx512,
@@ -51,19 +50,21 @@ impl Bf16 {
         assert_eq!(Some(b.len()), k.checked_mul(n), "the right factor has k · n elements");
         assert_eq!(Some(out.len()), m.checked_mul(n), "the result has m · n elements");
         if m == 0 || n == 0 || k == 0 {
-            return if !accumulate {
-                out.fill(0.0)
-            };
+            if !accumulate {
+                out.fill(0.0);
+            }
+            return;
         }
+        let isa = Isa::detect();
         let [mut left, mut right] = LAID_OUT.take();
         let (pairs, panels) = (k.div_ceil(2), n.div_ceil(PANEL));
         make_room(&mut left, m * pairs);
         left[..m * pairs].par_chunks_mut(PANEL * pairs).enumerate().for_each(|(block, to)| {
-            lay_out_rows(self.lanes(), to, a, block * PANEL, [m, k], transposed.left);
+            lay_out_rows(isa, to, a, block * PANEL, [m, k], transposed.left);
         });
         make_room(&mut right, panels * PANEL * pairs);
         right[..panels * PANEL * pairs].par_chunks_mut(PANEL * pairs).enumerate().for_each(|(panel, to)| {
-            lay_out_panel(self.lanes(), to, b, panel * PANEL, [k, n], transposed.right);
+            lay_out_panel(isa, to, b, panel * PANEL, [k, n], transposed.right);
         });
         let out = Apart::new(out);
         (0..panels * m.div_ceil(PART_ROWS)).into_par_iter().for_each(|part| {
@@ -88,14 +89,8 @@ impl Bf16 {
         LAID_OUT.set([left, right]);
     }
 
-    /// What the factors are laid out with.
-    fn lanes(self) -> Isa {
-        Isa::detect()
-    }
-
     fn tile(self, panel: &[u32], rows: &[u32], pairs: usize, out: &mut [[f32; PANEL]]) {
         match self.0 {
-            #[cfg(test)]
             Form::Portable => tile_portable(panel, rows, pairs, out),
             // SAFETY: this form is only made where the processor was found to have AVX-512 BF16.
             #[cfg(target_arch = "x86_64")]
@@ -152,7 +147,7 @@ fn pairs_across(to: &mut [u32], matrix: &[f32], i: usize, first: usize, [rows, c
 
 type Square = [[u32; SQUARE]; SQUARE];
 
-/// Writes the turned square `[to's rows, from's rows]` where `place(row)` starts, as far as there are rows and columns.
+/// Writes the square turned, its columns as rows of `to` that are `stride` apart from `start` on; so many rows and columns of what is written.
 #[inline(always)]
 fn write_turned(square: &Square, to: &mut [u32], start: usize, stride: usize, [rows, columns]: [usize; 2]) {
     for row in 0..rows {
@@ -218,8 +213,7 @@ fn lay_out_panel_body<const FUSED: bool>(to: &mut [u32], matrix: &[f32], first: 
     }
 }
 
-/// The portable twin of the tile: words' earlier products first.
-#[cfg(test)]
+/// The portable twin of the tile.
 fn tile_portable(panel: &[u32], rows: &[u32], pairs: usize, out: &mut [[f32; PANEL]]) {
     let low = |word: u32| f32::from_bits(word << 16);
     let high = |word: u32| f32::from_bits(word & 0xffff_0000);

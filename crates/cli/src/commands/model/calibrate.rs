@@ -8,7 +8,7 @@ use crate::models::{self, ModelArgs};
 use crate::output::{Output, OutputError, Target};
 use anyhow::{Context, Result, bail};
 use attackline_dataset::read_labelled;
-use attackline_evaluate::{Rate, threshold_table};
+use attackline_evaluate::{Rate, threshold_keeping, threshold_table};
 use attackline_model::{BENIGN, Settings};
 use std::io::{IsTerminal as _, Write as _};
 use std::num::NonZeroUsize;
@@ -28,6 +28,9 @@ pub struct CalibrateArgs {
     /// Share of benign lines that may be reported
     #[arg(long, value_name = "RATE", default_value_t = 1e-3, value_parser = share)]
     fpr: f64,
+    /// Share of each --benign path's lines that may be reported, so that no source of them is flooded [default: no more than --fpr of all]
+    #[arg(long, value_name = "RATE", value_parser = share)]
+    fpr_each: Option<f64>,
     /// Threads to classify with [default: one a processor]
     #[arg(long, value_name = "N")]
     threads: Option<NonZeroUsize>,
@@ -44,7 +47,7 @@ fn share(text: &str) -> Result<f64, String> {
 pub fn run(args: &CalibrateArgs) -> Result<Status> {
     let model = ModelArgs::on_the_processor(args.model.clone());
     let subject = Subject::model(model.classifier(1, false)?, &[], None)?;
-    let benign = lines::read(&args.benign, usize::MAX)?;
+    let paths = args.benign.iter().map(|path| lines::read(std::slice::from_ref(path), usize::MAX)).collect::<Result<Vec<_>>>()?;
     let mut attacks = Vec::new();
     for path in &args.attacks {
         let rows = read_labelled(path).map_err(|error| Unreadable(error.to_string()))?;
@@ -56,7 +59,8 @@ pub fn run(args: &CalibrateArgs) -> Result<Status> {
         let truths = vec![vec![subject.labels[0].clone()]; texts.len()];
         Ok(subject.answered(&truths, all)?.attack_scores().to_vec())
     };
-    let (of_benign, of_attacks) = (scores(&benign)?, scores(&attacks)?);
+    let of_paths = paths.iter().map(|texts| scores(texts)).collect::<Result<Vec<_>>>()?;
+    let (of_benign, of_attacks) = (of_paths.concat(), scores(&attacks)?);
     diagnostics.finish();
     // Without attacks the table still wants one to measure on.
     let known = if of_attacks.is_empty() { vec![1.0] } else { of_attacks.clone() };
@@ -64,21 +68,26 @@ pub fn run(args: &CalibrateArgs) -> Result<Status> {
     let Some(reached) = point.reached else {
         bail!(
             "{} benign lines are too few for a rate of {}: {} are wanted, so that three of them decide",
-            benign.len(),
+            of_benign.len(),
             args.fpr,
             (3.0 / args.fpr).ceil()
         );
     };
-    let count = |scores: &[f32]| Rate::new(scores.iter().filter(|score| **score >= reached.threshold).count() as u64, scores.len() as u64);
-    let mut text = format!("threshold            {:.4} (it was {:.4})\n", reached.threshold, subject.threshold);
+    let of_each = args.fpr_each.map_or(0.0, |rate| of_paths.iter().map(|scores| threshold_keeping(scores, rate)).fold(0.0, f32::max));
+    let threshold = reached.threshold.max(of_each);
+    let count = |scores: &[f32]| Rate::new(scores.iter().filter(|score| **score >= threshold).count() as u64, scores.len() as u64);
+    let mut text = format!("threshold            {threshold:.4} (it was {:.4})\n", subject.threshold);
     text.push_str(&format!("benign lines found   {}\n", count(&of_benign)));
+    for (path, scores) in args.benign.iter().zip(&of_paths).filter(|_| of_paths.len() > 1) {
+        text.push_str(&format!("  {}: {}\n", path.display(), count(scores)));
+    }
     if !of_attacks.is_empty() {
         let before = of_attacks.iter().filter(|score| **score >= subject.threshold).count() as u64;
         text.push_str(&format!("attacks found        {}\n", count(&of_attacks)));
         text.push_str(&format!("before               {}\n", Rate::new(before, of_attacks.len() as u64)));
     }
     if !args.dry_run {
-        set_threshold(&args.model, reached.threshold)?;
+        set_threshold(&args.model, threshold)?;
     }
     let mut output = Output::open(&Target::Stdout)?;
     output.write_all(text.as_bytes()).map_err(|error| OutputError::new("standard output", error))?;

@@ -3,7 +3,7 @@
 use crate::diagnostics::say;
 use anyhow::{Result, bail};
 use attackline_dataset::Row;
-use attackline_engine::{Engine, Parts, WithNgrams, surest};
+use attackline_engine::{Engine, Parts, WithNgrams, attack_logit, surest};
 use attackline_evaluate::{PoolRow, fit_pool};
 use attackline_model::{AttackShares, GateSettings, Labels, ModelFolder, NgramSettings, TechniqueShares, is_prose, prepare};
 
@@ -79,9 +79,7 @@ pub(super) fn fit(gate_loss: f64, folder: &ModelFolder, rows: &[Checked], encode
         "an attack or not: encoder {:.3}, n-gram head {:.3}, gate {:.3}, how surely a technique is named {:.3}, bias {:.3}",
         attack.encoder, attack.head, attack.gate, attack.named, attack.bias
     ));
-    let pooled = |row: &Seen| {
-        attack.encoder * row.encoder.attack + attack.head * row.head.attack + attack.gate * row.gate + attack.named * named(row) + attack.bias
-    };
+    let pooled = |row: &Seen| attack_logit(attack, [row.encoder.attack, row.head.attack, row.gate, named(row)]);
     let is_found = |row: &&Seen| row.is_attack(benign) && pooled(row) > 0.0;
     let mut found: Vec<f32> = seen.iter().filter(is_found).map(|row| row.gate).collect();
     let harmless: Vec<f32> = seen.iter().filter(|row| !row.is_attack(benign)).map(|row| row.gate).collect();
