@@ -27,6 +27,8 @@ parser.add_argument("--base", help="a model folder to begin from")
 parser.add_argument("--seed", type=int, default=911)
 parser.add_argument("--favour", default="^$", help="templates whose names this expression finds give more lines")
 parser.add_argument("--hold-out", default="^$", help="templates of the specification's labels whose test lines no stage sees, of those that this expression finds")
+parser.add_argument("--samples", type=int, default=800_000, help="lines to generate, of which the stages take theirs")
+parser.add_argument("--lines", type=int, default=400_000, help="generated lines of the long stage, at most")
 parser.add_argument("--least", type=int, default=7, help="a label needs so many templates, or twelve public lines")
 arguments = parser.parse_args()
 work = arguments.work
@@ -133,7 +135,7 @@ def train(name, data, base, rate, head_rate, seed, benign, weights):
     files = [path(data), path("attack.jsonl"), path(f"benign{benign}.jsonl"), path("narrative.jsonl")]
     checkpoint = path(f"{name}-run")
     attackline("train", "--labels", ",".join(labels), *flags("--data", files), "--data-weights", weights, "--base", path(base), "--epochs", "1",
-               "--learning-rate", rate, "--head-learning-rate", head_rate, "--token-dropout", "0.12", "--seed", str(seed), "--checkpoint-dir", checkpoint,
+               "--learning-rate", rate, "--head-learning-rate", head_rate, "--token-dropout", "0.12", "--bf16-products", "--seed", str(seed), "--checkpoint-dir", checkpoint,
                "--checkpoint-every", "400", *(["--resume"] if os.path.exists(checkpoint) else []), "-o", path(name))
 
 
@@ -163,7 +165,7 @@ def mean(name, *folders):
 if missing("base"):
     attackline("model", "export", *([arguments.base] if arguments.base else []), "-o", path("base"))
 if missing("all"):
-    attackline("generate", "--labels", "all", "--samples", "500000", "--seed", str(arguments.seed), "-o", path("all"))
+    attackline("generate", "--labels", "all", "--samples", str(arguments.samples), "--seed", str(arguments.seed), "-o", path("all"))
 if missing("four"):
     attackline("generate", "--samples", "16000", "--seed", str(arguments.seed + 1), "-o", path("four"))
 if missing("labels.json"):
@@ -180,9 +182,9 @@ if missing("benign20.jsonl"):
     for thousands in (5, 20):
         write_lines(f"benign{thousands}.jsonl", benign[: 1000 * thousands])
 if missing("stage/validation.csv"):
-    stage("stage", 4, 8, 250_000, 1)
+    stage("stage", 5, 8, arguments.lines, 1)
 if missing("short/validation.csv"):
-    stage("short", 1, 3, 36_000, 2)
+    stage("short", 1, 3, 60_000, 2)
 if missing("grams/train.csv"):
     write_rows("grams/train.csv", learnt())
 train("first", "stage", "base", "2.5e-4", "1e-3", arguments.seed + 2, 20, "1,1.5,1,1")
