@@ -195,8 +195,8 @@ if missing("int8"):
     attackline("model", "quantize", path("mean"), "-o", path("int8"), "--data", path("stage/validation.csv"), path("benign5.jsonl"), path("narrative.jsonl"), "--lines", "1024")
 if missing("ngrams"):
     attackline("model", "ngrams", path("int8"), *flags("--data", [path("grams"), path("attack.jsonl"), public["train_commands_benign"], path("narrative.jsonl")]),
-               "--data-weights", "1,3,1,2", *flags("--validation", dev), "--validation-weights", "2,1,1", "--epochs", "3", "-o", path("ngrams"))
+               "--data-weights", "1,3,1,2", *flags("--validation", dev), "--validation-weights", "2,1,1", "--epochs", "3", "--width", "64", "-o", path("ngrams"))
 if missing("adjusted"):
     attackline("model", "adjust", path("ngrams"), *flags("--data", dev), "--data-weights", "2,1,1", "--penalty", "3", "-o", path("adjusted"))
-attackline("model", "calibrate", path("adjusted"), "--benign", dev[1], "--attacks", dev[0], "--fpr", "2e-3")
+attackline("model", "calibrate", path("adjusted"), "--benign", dev[1], "--attacks", dev[0], "--fpr", "1e-3")
 attackline("model", "pack", path("adjusted"), "-o", path("embedded.alpack"), "--name", arguments.name, "--clobber")
