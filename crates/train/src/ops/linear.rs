@@ -23,7 +23,6 @@ pub(crate) struct Linear {
 }
 
 /// A product on all threads, of f32 or of factors rounded to bf16.
-#[expect(clippy::too_many_arguments, reason = "three matrices and their extents")]
 pub(super) fn product(bf16: Option<Bf16>, out: &mut [f32], a: &[f32], b: &[f32], [m, k, n]: [usize; 3], transposed: Transposed, accumulate: bool) {
     match bf16 {
         Some(bf16) => bf16.matmul(out, a, b, m, k, n, transposed, accumulate),
