@@ -1,5 +1,5 @@
 //! Ways to compute the same step: in parts, twice, in candle's operations; and other things to learn than one label.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests that say what they skip")]
 
 #[path = "../../engine/tests/common/mod.rs"]
 mod common;
