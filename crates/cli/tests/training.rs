@@ -64,8 +64,13 @@ fn a_model_from_nothing_but_lines() {
     let set = String::from_utf8(set).unwrap();
     assert!(set.contains("attacks found") && set.contains("(10 of 200"), "{set}");
     assert_ne!(fs::read_to_string(home.join("model/attackline.json")).unwrap(), before);
-    // Lines that look like attacks, too few to count among the others.
-    fs::write(home.join("few.txt"), (0..5).map(|i| format!("netstat -ano | findstr {i}\n")).collect::<String>()).unwrap();
+    // The lines that look most like attacks, too few to count among the others.
+    let answers = attackline(home, "classify --model model --from csv --field text -f data/test.csv").assert().success().get_output().stdout.clone();
+    let mut answers: Vec<Value> = String::from_utf8(answers).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    answers.sort_by(|a, b| b["attack"].as_f64().unwrap().total_cmp(&a["attack"].as_f64().unwrap()));
+    let mut texts: Vec<&str> = answers.iter().filter_map(|answer| answer["text"].as_str()).filter(|text| !text.contains('\n')).collect();
+    texts.dedup();
+    fs::write(home.join("few.txt"), texts[..5].join("\n")).unwrap();
     let both = |flags: &str| {
         let arguments = format!("model calibrate model --benign benign.txt few.txt --fpr 0.05 --dry-run {flags}");
         String::from_utf8(attackline(home, &arguments).assert().success().get_output().stdout.clone()).unwrap()
