@@ -27,6 +27,20 @@ impl LinesArgs {
 
 /// At most so many lines, every one once, in the order of the files. A line that can't be read is reported and passed over.
 pub fn read(paths: &[PathBuf], most: usize) -> Result<Vec<String>> {
+    some(gather(paths, most))
+}
+
+/// Refuses no lines, and says how many there are.
+pub fn some(lines: Vec<String>) -> Result<Vec<String>> {
+    if lines.is_empty() {
+        bail!("there are no lines in the data");
+    }
+    say(format_args!("{} different lines", lines.len()));
+    Ok(lines)
+}
+
+/// [`read`] where there may be none.
+pub fn gather(paths: &[PathBuf], most: usize) -> Vec<String> {
     let diagnostics = Diagnostics::new(std::io::stderr().is_terminal(), false);
     let paths = paths.iter().cloned().map(InputPath::from).collect();
     let (mut seen, mut lines) = (HashSet::new(), Vec::new());
@@ -42,9 +56,5 @@ pub fn read(paths: &[PathBuf], most: usize) -> Result<Vec<String>> {
         }
     }
     diagnostics.finish();
-    if lines.is_empty() {
-        bail!("there are no lines in the data");
-    }
-    say(format_args!("{} different lines", lines.len()));
-    Ok(lines)
+    lines
 }

@@ -78,6 +78,10 @@ fn a_model_from_nothing_but_lines() {
     let (all, each) = (both(""), both("--fpr-each 0.1"));
     assert!(all.contains("few.txt: ") && !all.contains("(0 of 5;"), "{all}");
     assert!(each.contains("few.txt: 0.00 % (0 of 5;"), "{each}");
+    // What stands in two paths counts once, and one without lines does no harm.
+    fs::write(home.join("empty.txt"), "").unwrap();
+    let repeated = both("--benign few.txt empty.txt");
+    assert!(repeated.contains("of 205;") && repeated.matches("few.txt: ").count() == 2, "{repeated}");
 
     for watch in ["--metrics metrics.ndjson", "--tensorboard events"] {
         assert!(refuses(home, &format!("{train} -o other {watch}")).contains("name a new"), "{watch}");

@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use attackline_dataset::read_labelled;
 use attackline_evaluate::{Rate, threshold_keeping, threshold_table};
 use attackline_model::{BENIGN, Settings};
+use std::collections::{HashMap, HashSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -47,7 +48,9 @@ fn share(text: &str) -> Result<f64, String> {
 pub fn run(args: &CalibrateArgs) -> Result<Status> {
     let model = ModelArgs::on_the_processor(args.model.clone());
     let subject = Subject::model(model.classifier(1, false)?, &[], None)?;
-    let paths = args.benign.iter().map(|path| lines::read(std::slice::from_ref(path), usize::MAX)).collect::<Result<Vec<_>>>()?;
+    let paths: Vec<Vec<String>> = args.benign.iter().map(|path| lines::gather(std::slice::from_ref(path), usize::MAX)).collect();
+    let mut seen = HashSet::new();
+    let benign = lines::some(paths.iter().flatten().filter(|line| seen.insert(line.as_str())).cloned().collect())?;
     let mut attacks = Vec::new();
     for path in &args.attacks {
         let rows = read_labelled(path).map_err(|error| Unreadable(error.to_string()))?;
@@ -59,9 +62,11 @@ pub fn run(args: &CalibrateArgs) -> Result<Status> {
         let truths = vec![vec![subject.labels[0].clone()]; texts.len()];
         Ok(subject.answered(&truths, all)?.attack_scores().to_vec())
     };
-    let of_paths = paths.iter().map(|texts| scores(texts)).collect::<Result<Vec<_>>>()?;
-    let (of_benign, of_attacks) = (of_paths.concat(), scores(&attacks)?);
+    let (of_benign, of_attacks) = (scores(&benign)?, scores(&attacks)?);
     diagnostics.finish();
+    // A line that stands in several paths counts once among all, and in each of them.
+    let score_of: HashMap<&str, f32> = benign.iter().map(String::as_str).zip(of_benign.iter().copied()).collect();
+    let of_paths: Vec<Vec<f32>> = paths.iter().map(|lines| lines.iter().map(|line| score_of[line.as_str()]).collect()).collect();
     // Without attacks the table still wants one to measure on.
     let known = if of_attacks.is_empty() { vec![1.0] } else { of_attacks.clone() };
     let point = &threshold_table(&known, &of_benign, &[args.fpr])[0];
