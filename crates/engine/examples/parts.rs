@@ -19,8 +19,7 @@ fn main() {
             let ids = encoder.encode(text).unwrap().ids;
             let logits = encoder.logits(&[ids.as_slice()].into_iter().collect());
             let line = both.as_ref().map_or_else(Encoded::default, |both| both.encode(text).unwrap());
-            let (head, gate) = both.as_ref().map_or((Vec::new(), 0.0), |both| (both.head_logits(&line.ngrams), both.gate_logit(&line.ngrams)));
-            println!("{}", serde_json::json!({"encoder": logits, "head": head, "gate": gate, "prose": line.prose}));
+            println!("{}", serde_json::json!({"encoder": logits, "head": line.ngrams.head, "gate": line.ngrams.gate, "prose": line.prose}));
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use attackline_kernels::softmax;
 use attackline_model::{
-    AttackShares, Classifier, Encoded, Labels, ModelError, ModelFolder, NgramSettings, NgramWeights, Prediction, TechniqueShares, is_prose, ngrams,
-    prepare,
+    AttackShares, Classifier, Encoded, GateSettings, Labels, ModelError, ModelFolder, NgramLogits, NgramSettings, NgramWeights, Prediction,
+    TechniqueShares, is_prose, ngrams, prepare,
 };
 
 /// A classifier that is heard together with the folder's n-gram model: the logarithms of both's probabilities are added up.
@@ -14,7 +14,7 @@ pub struct WithNgrams<C> {
     weights: NgramWeights,
     settings: NgramSettings,
     benign: Option<usize>,
-    gate: Option<f32>,
+    gate: Option<GateSettings>,
 }
 
 impl<C: Classifier> WithNgrams<C> {
@@ -28,18 +28,18 @@ impl<C: Classifier> WithNgrams<C> {
 
     /// Lets the gate settle lines; `None` where its threshold was never set, or there is no Benign to answer with.
     pub fn gated(mut self) -> Option<Self> {
-        self.gate = Some(self.settings.gate.as_ref()?.threshold);
+        self.gate = Some(self.settings.gate.clone()?);
         self.benign.map(|_| self)
     }
 
-    /// The logit of an attack.
-    pub fn gate_logit(&self, ngrams: &[(u32, f32)]) -> f32 {
+    /// What a line's n-grams say.
+    pub fn logits(&self, ngrams: &[(u32, f32)]) -> NgramLogits {
         let (bias, weights) = self.weights.gate.data.split_last().expect("a gate has a bias");
-        bias + ngrams.iter().map(|&(bucket, value)| weights[bucket as usize] * value).sum::<f32>()
+        let gate = bias + ngrams.iter().map(|&(bucket, value)| weights[bucket as usize] * value).sum::<f32>();
+        NgramLogits { head: self.head_logits(ngrams), gate }
     }
 
-    /// The n-gram head's outputs, one a label.
-    pub fn head_logits(&self, ngrams: &[(u32, f32)]) -> Vec<f32> {
+    fn head_logits(&self, ngrams: &[(u32, f32)]) -> Vec<f32> {
         let table = &self.weights.table;
         let width = table.shape[1];
         let mut sum = vec![0.0f32; width];
@@ -53,12 +53,11 @@ impl<C: Classifier> WithNgrams<C> {
         head.map(|(row, bias)| bias + row.iter().zip(&sum).map(|(a, b)| a * b).sum::<f32>()).collect()
     }
 
-    /// The answer to a line, given the encoder's where it was asked; a line that the gate settled is Benign by the gate's word.
+    /// The answer to a line, given the encoder's where it was asked; a line that the gate settled is Benign by its n-grams' word.
     fn together(&self, line: &Encoded, encoder: Option<&Prediction>) -> Prediction {
-        let (head, gate) = (self.head_logits(&line.ngrams), self.gate_logit(&line.ngrams));
-        let head = Parts::of(&head, self.benign);
+        let (head, gate) = (Parts::of(&line.ngrams.head, self.benign), line.ngrams.gate);
         let (attack, scores) = match encoder {
-            None => (gate, normalised(head.techniques)),
+            None => (self.gate.as_ref().map_or(gate, |settings| head.attack_alone(settings.attack, gate)), normalised(head.techniques)),
             Some(prediction) => {
                 let log: Vec<f32> = prediction.scores.iter().map(|score| score.max(f32::MIN_POSITIVE).ln()).collect();
                 let encoder = Parts::of(&log, self.benign);
@@ -91,6 +90,16 @@ impl Parts {
         let techniques: Vec<f32> = scores.iter().enumerate().filter(|(label, _)| Some(*label) != benign).map(|(_, score)| *score).collect();
         let attack = benign.map_or(0.0, |benign| log_sum(&techniques) - scores[benign]);
         Self { attack, techniques }
+    }
+
+    /// The logit of an attack by what an n-gram head says, these, and by the gate's logit, where no encoder is asked.
+    pub fn attack_alone(&self, shares: AttackShares, gate: f32) -> f32 {
+        attack_logit(shares, [0.0, self.attack, gate, self.named()])
+    }
+
+    /// How [`surest`] a technique is named.
+    pub fn named(&self) -> f32 {
+        surest(&self.techniques) - log_sum(&self.techniques)
     }
 
     /// The logarithms of the techniques' probabilities by these scores and those of an n-gram head, each by its share.
@@ -137,8 +146,9 @@ impl<C: Classifier> Classifier for WithNgrams<C> {
 
     fn encode(&self, text: &str) -> Result<Encoded, ModelError> {
         let (prepared, cut) = prepare(text);
-        let ngrams = ngrams(&prepared, self.weights.buckets());
-        if self.gate.is_some_and(|threshold| self.gate_logit(&ngrams) < threshold) {
+        let ngrams = self.logits(&ngrams(&prepared, self.weights.buckets()));
+        let is_settled = |gate: &GateSettings| Parts::of(&ngrams.head, self.benign).attack_alone(gate.attack, ngrams.gate) < gate.threshold;
+        if self.gate.as_ref().is_some_and(is_settled) {
             return Ok(Encoded { truncated: cut, ngrams, settled: true, ..Encoded::default() });
         }
         Ok(Encoded { ngrams, prose: is_prose(&prepared), ..self.encoder.encode(text)? })

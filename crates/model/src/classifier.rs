@@ -7,12 +7,21 @@ pub struct Encoded {
     pub ids: Vec<u32>,
     /// Whether the line was longer than the model reads, so that its middle was left out.
     pub truncated: bool,
-    /// Its [n-grams](crate::ngrams), where the model reads them beside the tokens.
-    pub ngrams: Vec<(u32, f32)>,
+    /// What its [n-grams](crate::ngrams) say, where the model reads them beside the tokens.
+    pub ngrams: NgramLogits,
     /// Whether it is [prose](crate::is_prose); told apart only where n-grams are read.
     pub prose: bool,
     /// Whether the n-grams alone settle that it is benign: then it has no tokens.
     pub settled: bool,
+}
+
+/// What a model of n-grams says of a line.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct NgramLogits {
+    /// Its head's logits, one a label.
+    pub head: Vec<f32>,
+    /// The gate's logit of an attack.
+    pub gate: f32,
 }
 
 impl From<Vec<u32>> for Encoded {

@@ -34,7 +34,7 @@ mod weights;
 pub use answer_cache::{AnswerCache, KeptAnswer};
 pub use batch::{BATCH_TOKENS, TokenBatch};
 pub use checkpoint::Checkpoint;
-pub use classifier::{Classifier, Encoded, Prediction};
+pub use classifier::{Classifier, Encoded, NgramLogits, Prediction};
 pub use error::ModelError;
 pub use folder::{FolderFiles, ModelFolder, SMALL_FILES};
 pub use int8::Int8Tensor;

@@ -87,9 +87,11 @@ pub struct TechniqueShares {
 }
 
 /// Where the gate settles that a line is benign, and what that cost on the lines that it was set with.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct GateSettings {
+    /// What n-gram head and gate count where no encoder is asked: a line's logit of an attack is then theirs.
+    pub attack: AttackShares,
     /// A line whose logit of an attack is below this is benign.
     pub threshold: f32,
     /// The share of attacks that the model finds otherwise and that the gate settles as benign.
@@ -100,6 +102,14 @@ pub struct GateSettings {
     pub settled: f64,
     /// The benign lines that this share is of.
     pub benign: usize,
+}
+
+impl Default for GateSettings {
+    /// The gate's word alone, as models made before the head was heard have it.
+    fn default() -> Self {
+        let attack = AttackShares { gate: 1.0, ..AttackShares::default() };
+        Self { attack, threshold: f32::MIN, lost: 0.0, attacks: 0, settled: 0.0, benign: 0 }
+    }
 }
 
 /// The run that made a model, for its card and for `attackline model info`.

@@ -5,7 +5,7 @@ use anyhow::{Result, bail};
 use attackline_dataset::Row;
 use attackline_engine::{Engine, Parts, WithNgrams, attack_logit, surest};
 use attackline_evaluate::{PoolRow, fit_pool};
-use attackline_model::{AttackShares, GateSettings, Labels, ModelFolder, NgramSettings, TechniqueShares, is_prose, prepare};
+use attackline_model::{AttackShares, GateSettings, Labels, ModelFolder, NgramLogits, NgramSettings, TechniqueShares, is_prose, prepare};
 
 /// A validation row: what is right, what it counts, its n-grams.
 pub(super) struct Checked {
@@ -27,12 +27,13 @@ struct Seen<'a> {
 impl<'a> Seen<'a> {
     fn new(checked: &'a Checked, scores: &[f32], model: &WithNgrams<Engine>, benign: usize) -> Self {
         let log: Vec<f32> = scores.iter().map(|score| score.max(f32::MIN_POSITIVE).ln()).collect();
+        let NgramLogits { head, gate } = model.logits(&checked.ngrams);
         Self {
             checked,
             prose: is_prose(&prepare(&checked.row.text).0),
             encoder: Parts::of(&log, Some(benign)),
-            head: Parts::of(&model.head_logits(&checked.ngrams), Some(benign)),
-            gate: model.gate_logit(&checked.ngrams),
+            head: Parts::of(&head, Some(benign)),
+            gate,
         }
     }
 
@@ -40,10 +41,10 @@ impl<'a> Seen<'a> {
         !self.checked.truth.contains(&benign)
     }
 
-    /// For the fit of an attack at all: the labels are Benign and not Benign.
-    fn attack_row(&self, benign: usize, named: f32) -> PoolRow {
-        let logits = [self.encoder.attack, self.head.attack, self.gate, named, 1.0];
-        let sources = logits.into_iter().map(|logit| vec![0.0, logit]).chain([vec![1.0, 0.0]]).collect();
+    /// For the fit of an attack at all by these logits and a bias: the labels are Benign and not Benign.
+    fn attack_row(&self, benign: usize, logits: &[f32]) -> PoolRow {
+        let logits = logits.iter().copied().chain([1.0]);
+        let sources = logits.map(|logit| vec![0.0, logit]).chain([vec![1.0, 0.0]]).collect();
         PoolRow { sources, truth: vec![usize::from(self.is_attack(benign))], weight: self.checked.weight.into() }
     }
 
@@ -72,20 +73,27 @@ pub(super) fn fit(gate_loss: f64, folder: &ModelFolder, rows: &[Checked], encode
     };
     let (technique, prose) = (technique(false), technique(true));
     let named = |row: &Seen| surest(&row.encoder.techniques_with(&row.head, if row.prose { prose } else { technique }));
-    let shares = fit_pool(&seen.iter().map(|row| row.attack_row(benign, named(row))).collect::<Vec<_>>(), 6).into_iter().map(|share| share as f32);
-    let shares: Vec<f32> = shares.collect();
-    let attack = AttackShares { encoder: shares[0], head: shares[1], gate: shares[2], named: shares[3], bias: shares[4] - shares[5] };
+    let attack_shares = |logits: &dyn Fn(&Seen) -> [f32; 4]| {
+        let shares = fit_pool(&seen.iter().map(|row| row.attack_row(benign, &logits(row))).collect::<Vec<_>>(), 6);
+        let share = |place: usize| shares[place] as f32;
+        AttackShares { encoder: share(0), head: share(1), gate: share(2), named: share(3), bias: share(4) - share(5) }
+    };
+    let all = |row: &Seen| [row.encoder.attack, row.head.attack, row.gate, named(row)];
+    let attack = attack_shares(&all);
     say(format_args!(
         "an attack or not: encoder {:.3}, n-gram head {:.3}, gate {:.3}, how surely a technique is named {:.3}, bias {:.3}",
         attack.encoder, attack.head, attack.gate, attack.named, attack.bias
     ));
-    let pooled = |row: &Seen| attack_logit(attack, [row.encoder.attack, row.head.attack, row.gate, named(row)]);
-    let is_found = |row: &&Seen| row.is_attack(benign) && pooled(row) > 0.0;
-    let mut found: Vec<f32> = seen.iter().filter(is_found).map(|row| row.gate).collect();
-    let harmless: Vec<f32> = seen.iter().filter(|row| !row.is_attack(benign)).map(|row| row.gate).collect();
+    let alone = AttackShares { encoder: 0.0, ..attack_shares(&|row| [0.0, row.head.attack, row.gate, row.head.named()]) };
+    say(format_args!("before the encoder: n-gram head {:.3}, gate {:.3}, how surely a technique is named {:.3}, bias {:.3}", alone.head, alone.gate, alone.named, alone.bias));
+    let gate_logit = |row: &Seen| row.head.attack_alone(alone, row.gate);
+    let is_found = |row: &&Seen| row.is_attack(benign) && attack_logit(attack, all(row)) > 0.0;
+    let mut found: Vec<f32> = seen.iter().filter(is_found).map(gate_logit).collect();
+    let harmless: Vec<f32> = seen.iter().filter(|row| !row.is_attack(benign)).map(gate_logit).collect();
     found.sort_by(f32::total_cmp);
     let share_below = |logits: &[f32], threshold: f32| logits.iter().filter(|logit| **logit < threshold).count() as f64 / logits.len().max(1) as f64;
     let gate = found.get((found.len() as f64 * gate_loss) as usize).map(|&threshold| GateSettings {
+        attack: alone,
         threshold,
         lost: share_below(&found, threshold),
         attacks: found.len(),
