@@ -57,7 +57,7 @@ impl<C: Classifier> WithNgrams<C> {
     fn together(&self, line: &Encoded, encoder: Option<&Prediction>) -> Prediction {
         let (head, gate) = (Parts::of(&line.ngrams.head, self.benign), line.ngrams.gate);
         let (attack, scores) = match encoder {
-            None => (self.gate.as_ref().map_or(gate, |settings| head.attack_alone(settings.attack, gate)), normalised(head.techniques)),
+            None => (self.gate.as_ref().map_or(gate, |settings| head.attack_alone(settings.attack, gate)), head.techniques),
             Some(prediction) => {
                 let log: Vec<f32> = prediction.scores.iter().map(|score| score.max(f32::MIN_POSITIVE).ln()).collect();
                 let encoder = Parts::of(&log, self.benign);
@@ -75,39 +75,36 @@ impl<C: Classifier> WithNgrams<C> {
     }
 }
 
-/// A distribution over labels as the logit of an attack, and scores of the techniques alone.
+/// A distribution over labels as the logit of an attack, and what each technique has of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parts {
     /// The logarithm of what all techniques have together over what Benign has.
     pub attack: f32,
-    /// Logarithmic scores of every label but Benign, in the order of the labels.
+    /// The logarithms of the techniques' probabilities if it is one, every label but Benign in the order of the labels.
     pub techniques: Vec<f32>,
 }
 
 impl Parts {
     /// Of logarithmic scores, one a label; without a Benign an attack is certain.
     pub fn of(scores: &[f32], benign: Option<usize>) -> Self {
-        let techniques: Vec<f32> = scores.iter().enumerate().filter(|(label, _)| Some(*label) != benign).map(|(_, score)| *score).collect();
-        let attack = benign.map_or(0.0, |benign| log_sum(&techniques) - scores[benign]);
-        Self { attack, techniques }
+        let mut techniques: Vec<f32> = scores.iter().enumerate().filter(|(label, _)| Some(*label) != benign).map(|(_, score)| *score).collect();
+        let total = normalise(&mut techniques);
+        Self { attack: benign.map_or(0.0, |benign| total - scores[benign]), techniques }
     }
 
     /// The logit of an attack by what an n-gram head says, these, and by the gate's logit, where no encoder is asked.
     pub fn attack_alone(&self, shares: AttackShares, gate: f32) -> f32 {
-        attack_logit(shares, [0.0, self.attack, gate, self.named()])
-    }
-
-    /// How [`surest`] a technique is named.
-    pub fn named(&self) -> f32 {
-        surest(&self.techniques) - log_sum(&self.techniques)
+        attack_logit(shares, [0.0, self.attack, gate, surest(&self.techniques)])
     }
 
     /// The logarithms of the techniques' probabilities by these scores and those of an n-gram head, each by its share.
     pub fn techniques_with(&self, head: &Self, shares: TechniqueShares) -> Vec<f32> {
-        normalised(self.techniques.iter().zip(&head.techniques).map(|(e, h)| shares.encoder * e + shares.head * h).collect())
+        let mut pooled: Vec<f32> = self.techniques.iter().zip(&head.techniques).map(|(e, h)| shares.encoder * e + shares.head * h).collect();
+        normalise(&mut pooled);
+        pooled
     }
 
-    /// Logarithmic scores, one a label; the techniques' are [`normalised`].
+    /// Logarithmic scores, one a label.
     fn together(self, benign: Option<usize>) -> Vec<f32> {
         let mut scores: Vec<f32> = self.techniques.into_iter().map(|score| score + self.attack).collect();
         if let Some(benign) = benign {
@@ -127,16 +124,12 @@ pub fn surest(techniques: &[f32]) -> f32 {
     techniques.iter().copied().fold(f32::MIN, f32::max)
 }
 
-/// The logarithms of probabilities, given scores of the same differences.
-fn normalised(mut scores: Vec<f32>) -> Vec<f32> {
-    let total = log_sum(&scores);
-    scores.iter_mut().for_each(|score| *score -= total);
-    scores
-}
-
-fn log_sum(scores: &[f32]) -> f32 {
+/// Makes logarithmic scores the logarithms of probabilities, and says what was taken off: the logarithm of their sum.
+fn normalise(scores: &mut [f32]) -> f32 {
     let most = scores.iter().copied().fold(f32::MIN, f32::max);
-    most + scores.iter().map(|score| (score - most).exp()).sum::<f32>().ln()
+    let total = most + scores.iter().map(|score| (score - most).exp()).sum::<f32>().ln();
+    scores.iter_mut().for_each(|score| *score -= total);
+    total
 }
 
 impl<C: Classifier> Classifier for WithNgrams<C> {

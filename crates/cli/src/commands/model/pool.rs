@@ -84,8 +84,11 @@ pub(super) fn fit(gate_loss: f64, folder: &ModelFolder, rows: &[Checked], encode
         "an attack or not: encoder {:.3}, n-gram head {:.3}, gate {:.3}, how surely a technique is named {:.3}, bias {:.3}",
         attack.encoder, attack.head, attack.gate, attack.named, attack.bias
     ));
-    let alone = AttackShares { encoder: 0.0, ..attack_shares(&|row| [0.0, row.head.attack, row.gate, row.head.named()]) };
-    say(format_args!("before the encoder: n-gram head {:.3}, gate {:.3}, how surely a technique is named {:.3}, bias {:.3}", alone.head, alone.gate, alone.named, alone.bias));
+    let alone = AttackShares { encoder: 0.0, ..attack_shares(&|row| [0.0, row.head.attack, row.gate, surest(&row.head.techniques)]) };
+    say(format_args!(
+        "before the encoder: n-gram head {:.3}, gate {:.3}, how surely a technique is named {:.3}, bias {:.3}",
+        alone.head, alone.gate, alone.named, alone.bias
+    ));
     let gate_logit = |row: &Seen| row.head.attack_alone(alone, row.gate);
     let is_found = |row: &&Seen| row.is_attack(benign) && attack_logit(attack, all(row)) > 0.0;
     let mut found: Vec<f32> = seen.iter().filter(is_found).map(gate_logit).collect();
