@@ -132,7 +132,7 @@ def train(name, data, base, rate, head_rate, seed, benign, weights):
     """`weights`: what a row of the generated lines, of the attack commands, the benign ones and the sentences counts."""
     if not missing(name):
         return
-    files = [path(data), path("attack.jsonl"), path(f"benign{benign}.jsonl"), path("narrative.jsonl")]
+    files = [path(data), path("attack.jsonl"), benign, path("narrative.jsonl")]
     checkpoint = path(f"{name}-run")
     attackline("train", "--labels", ",".join(labels), *flags("--data", files), "--data-weights", weights, "--base", path(base), "--epochs", "1",
                "--learning-rate", rate, "--head-learning-rate", head_rate, "--token-dropout", "0.12", "--bf16-products", "--seed", str(seed), "--checkpoint-dir", checkpoint,
@@ -174,25 +174,24 @@ if missing("labels.json"):
     json.dump({"labels": sorted(found), "held": held}, open(path("labels.json"), "w"))
 chosen = json.load(open(path("labels.json")))
 labels, held = chosen["labels"], set(chosen["held"])
-if missing("benign20.jsonl"):
+if missing("benign10.jsonl"):
     for name, file in (("narrative", "train_narrative"), ("attack", "train_commands_attack")):
         write_lines(f"{name}.jsonl", [{**line, "label": known(line["label"], labels), "labels": []} for line in lines(file) if known(line["label"], labels)])
     benign = lines("train_commands_benign")
     random.Random(arguments.seed).shuffle(benign)
-    for thousands in (5, 20):
-        write_lines(f"benign{thousands}.jsonl", benign[: 1000 * thousands])
+    write_lines("benign10.jsonl", benign[:10_000])
 if missing("stage/validation.csv"):
     stage("stage", 5, 8, arguments.lines, 1)
 if missing("short/validation.csv"):
     stage("short", 1, 3, 60_000, 2)
 if missing("grams/train.csv"):
     write_rows("grams/train.csv", learnt())
-train("first", "stage", "base", "2.5e-4", "1e-3", arguments.seed + 2, 20, "1,1.5,1,1")
-train("second", "short", "first", "1.2e-4", "6e-4", arguments.seed + 3, 5, "1,3,1,2")
+train("first", "stage", "base", "2.5e-4", "1e-3", arguments.seed + 2, public["train_commands_benign"], "1,1.5,1,1")
+train("second", "short", "first", "1.2e-4", "6e-4", arguments.seed + 3, path("benign10.jsonl"), "1,3,1,2")
 mean("mean", "second", "first", "base")
 dev = [public[f"dev_{kind}"] for kind in ("commands_attack", "commands_benign", "narrative")]
 if missing("int8"):
-    attackline("model", "quantize", path("mean"), "-o", path("int8"), "--data", path("stage/validation.csv"), path("benign5.jsonl"), path("narrative.jsonl"), "--lines", "1024")
+    attackline("model", "quantize", path("mean"), "-o", path("int8"), "--data", path("stage/validation.csv"), path("benign10.jsonl"), path("narrative.jsonl"), "--lines", "1024")
 if missing("ngrams"):
     attackline("model", "ngrams", path("int8"), *flags("--data", [path("grams"), path("attack.jsonl"), public["train_commands_benign"], path("narrative.jsonl")]),
                "--data-weights", "1,3,1,2", *flags("--validation", dev), "--validation-weights", "2,1,1", "--epochs", "3", "--width", "64", "-o", path("ngrams"))

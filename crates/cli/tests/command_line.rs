@@ -177,6 +177,14 @@ fn a_table_shows_findings_only_and_counts_the_rest() {
 }
 
 #[test]
+fn a_log_without_command_lines_says_so_in_a_pipe() {
+    let event = r#"{"EventID":4634,"Channel":"Security","Computer":"pc1"}"#;
+    let output = classify(&["--from", "windows-json"], &format!("{event}\n{event}\n"));
+    assert!(code(&output) == 0 && output.stdout.is_empty(), "{output:?}");
+    assert!(stderr(&output).contains("none of the 2 events has a command line"), "{}", stderr(&output));
+}
+
+#[test]
 fn evaluate_prints_the_report() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data.ndjson");

@@ -179,6 +179,15 @@ mod tests {
     }
 
     #[test]
+    fn before_the_encoder_head_and_gate_are_heard() {
+        let head = Parts::of(&[0.0, 2.0, -1.0], Some(0));
+        let shares = AttackShares { head: 0.5, gate: 2.0, bias: 1.0, ..AttackShares::default() };
+        assert!((head.attack_alone(shares, 3.0) - (0.5 * head.attack + 7.0)).abs() < 1e-6);
+        let written_before: GateSettings = serde_json::from_str(r#"{"threshold": -2.0}"#).unwrap();
+        assert_eq!((written_before.threshold, head.attack_alone(written_before.attack, 3.0)), (-2.0, 3.0));
+    }
+
+    #[test]
     fn every_part_counts_by_its_share() {
         let shares = AttackShares { encoder: 1.0, head: 2.0, gate: 4.0, named: 8.0, bias: 16.0 };
         assert_eq!(attack_logit(shares, [1.0, 10.0, 100.0, 1000.0]), 8437.0);

@@ -59,8 +59,7 @@ impl Pass<'_> {
                 }
                 Projections::FirstTokens { query, attention } => {
                     let firsts = self.first_rows(&hidden);
-                    self.attend_from_first_tokens(query, attention, &firsts, &hidden, scratch);
-                    (self.seen)(Step::Context(index), &scratch.context);
+                    self.attend_from_first_tokens(index, query, attention, [&firsts, &hidden], scratch);
                     hidden = firsts;
                 }
             }
@@ -117,7 +116,8 @@ impl Pass<'_> {
     }
 
     /// Queries of the first tokens, then their attention over their lines, into `scratch.context`, `[lines, hidden]`.
-    fn attend_from_first_tokens(&self, query: &Matrix, attention: &FirstTokenAttention, firsts: &[f32], hidden: &[f32], scratch: &mut Scratch) {
+    fn attend_from_first_tokens(&mut self, index: usize, query: &Matrix, attention: &FirstTokenAttention, rows: [&[f32]; 2], scratch: &mut Scratch) {
+        let [firsts, hidden] = rows;
         query.product(self.crew, Operation::QueryKeyValue, firsts, Edge::Write, &mut scratch.query_key_value, &mut scratch.products);
         scratch.context.resize(firsts.len(), 0.0);
         let parts = scratch.parts(self.crew);
@@ -125,6 +125,7 @@ impl Pass<'_> {
         timed(&mut products.profile, Operation::Attention, || {
             attention.attend(self.crew, query_key_value, hidden, self.batch.offsets(), context, &mut scratches[..parts])
         });
+        (self.seen)(Step::Context(index), &scratch.context);
     }
 
     /// Output projection, residual and norm; feed-forward block, residual and norm.

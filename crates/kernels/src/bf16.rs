@@ -1,7 +1,12 @@
 //! Products of factors rounded to bf16 (eight bits of mantissa), summed in f32, as mixed-precision training multiplies (Micikevicius et al. 2018, Kalamkar et al.
 //! 2019). Two factors at a time: what lies beside each other along the inner dimension stands in one 32-bit word, the earlier one in its low half.
 
-use crate::{crew::Apart, dispatch::multiversion, isa::Isa, matmul::Transposed};
+use crate::{
+    crew::Apart,
+    dispatch::multiversion,
+    isa::Isa,
+    matmul::{Transposed, is_empty_product},
+};
 use rayon::prelude::*;
 use std::cell::RefCell;
 
@@ -46,13 +51,7 @@ impl Bf16 {
     /// Every element is one chain over the inner dimension, so its bits depend neither on the threads nor on the other rows.
     #[expect(clippy::too_many_arguments, reason = "three matrices and their extents")]
     pub fn matmul(self, out: &mut [f32], a: &[f32], b: &[f32], m: usize, k: usize, n: usize, transposed: Transposed, accumulate: bool) {
-        assert_eq!(Some(a.len()), m.checked_mul(k), "the left factor has m · k elements");
-        assert_eq!(Some(b.len()), k.checked_mul(n), "the right factor has k · n elements");
-        assert_eq!(Some(out.len()), m.checked_mul(n), "the result has m · n elements");
-        if m == 0 || n == 0 || k == 0 {
-            if !accumulate {
-                out.fill(0.0);
-            }
+        if is_empty_product(out, a, b, [m, k, n], accumulate) {
             return;
         }
         let isa = Isa::detect();

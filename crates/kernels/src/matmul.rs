@@ -13,16 +13,7 @@ pub struct Transposed {
 /// promise that a row's bits are independent of the number of rows. The same extents and threads give the same bits.
 #[expect(clippy::too_many_arguments, reason = "three matrices and their extents")]
 pub fn matmul(out: &mut [f32], a: &[f32], b: &[f32], m: usize, k: usize, n: usize, transposed: Transposed, accumulate: bool, threads: usize) {
-    assert_eq!(Some(a.len()), m.checked_mul(k), "the left factor has m · k elements");
-    assert_eq!(Some(b.len()), k.checked_mul(n), "the right factor has k · n elements");
-    assert_eq!(Some(out.len()), m.checked_mul(n), "the result has m · n elements");
-    if m == 0 || n == 0 {
-        return;
-    }
-    if k == 0 {
-        if !accumulate {
-            out.fill(0.0);
-        }
+    if is_empty_product(out, a, b, [m, k, n], accumulate) {
         return;
     }
     let (a_column, a_row) = if transposed.left { (m as isize, 1) } else { (1, k as isize) };
@@ -53,6 +44,21 @@ pub fn matmul(out: &mut [f32], a: &[f32], b: &[f32], m: usize, k: usize, n: usiz
             parallelism,
         );
     }
+}
+
+/// Whether an extent is 0, so that `out` is what it must be already.
+///
+/// # Panics
+/// Unless the slices have as many elements as the extents `[m, k, n]` say.
+pub(crate) fn is_empty_product(out: &mut [f32], a: &[f32], b: &[f32], [m, k, n]: [usize; 3], accumulate: bool) -> bool {
+    assert_eq!(Some(a.len()), m.checked_mul(k), "the left factor has m · k elements");
+    assert_eq!(Some(b.len()), k.checked_mul(n), "the right factor has k · n elements");
+    assert_eq!(Some(out.len()), m.checked_mul(n), "the result has m · n elements");
+    let empty = m == 0 || n == 0 || k == 0;
+    if empty && !accumulate {
+        out.fill(0.0);
+    }
+    empty
 }
 
 #[cfg(test)]

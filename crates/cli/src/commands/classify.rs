@@ -205,6 +205,9 @@ pub fn run(args: Args) -> Result<Status> {
     diagnostics.finish();
     if settings.summary {
         summarise(&settings, &tally, &counts, diagnostics.errors(), start.elapsed().as_secs_f64());
+    } else if tally.lines == 0 && counts.skipped > 0 {
+        // A pipe that stays empty looks like a log without findings.
+        say(format_args!("nothing to classify: none of the {} events has a command line or a script block", counts.skipped));
     }
     Ok(match (diagnostics.errors(), tally.findings) {
         (1.., _) => Status::Incomplete,

@@ -1,5 +1,8 @@
 use crate::random::Random;
 
+/// A label whose probability is wrong by less than this is left alone.
+const LEAST_GRADIENT: f32 = 1e-5;
+
 /// A text as buckets and values, the buckets below [`BaselineOptions::buckets`].
 pub type SparseText = Vec<(u32, f32)>;
 
@@ -45,19 +48,22 @@ impl Baseline {
         let rows: Vec<SparseText> = texts.into_iter().map(|text| with_bias(text, bias)).collect();
         let mut squares = vec![1e-6f32; options.buckets + 1];
         let mut order: Vec<usize> = (0..rows.len()).collect();
-        let mut probabilities = vec![0.0; labels];
+        let (mut probabilities, mut moved) = (vec![0.0; labels], Vec::new());
         for epoch in 0..options.epochs {
             Random::new(options.seed, epoch as u64).shuffle(&mut order);
             for &row in &order {
                 model.answer(&rows[row], &mut probabilities);
                 probabilities[truth[row]] -= 1.0;
                 let norm: f32 = probabilities.iter().map(|gradient| gradient * gradient).sum();
+                // Most labels are soon out of the question, and a bucket's weights are too many to fetch and write for nothing.
+                moved.clear();
+                moved.extend(probabilities.iter().copied().enumerate().filter(|(_, gradient)| gradient.abs() >= LEAST_GRADIENT));
                 for &(bucket, value) in &rows[row] {
                     let bucket = bucket as usize;
                     squares[bucket] += norm * value * value;
                     let step = options.learning_rate * value / squares[bucket].sqrt();
                     let weights = &mut model.weights[bucket * labels..(bucket + 1) * labels];
-                    weights.iter_mut().zip(&probabilities).for_each(|(weight, gradient)| *weight -= step * gradient);
+                    moved.iter().for_each(|&(label, gradient)| weights[label] -= step * gradient);
                 }
             }
         }
