@@ -29,6 +29,7 @@ parser.add_argument("--favour", default="^$", help="templates whose names this e
 parser.add_argument("--hold-out", default="^$", help="templates of the specification's labels whose test lines no stage sees, of those that this expression finds")
 parser.add_argument("--samples", type=int, default=800_000, help="lines to generate, of which the stages take theirs")
 parser.add_argument("--lines", type=int, default=400_000, help="generated lines of the long stage, at most")
+parser.add_argument("--short-lines", type=int, default=60_000, help="generated lines of the short stage")
 parser.add_argument("--least", type=int, default=7, help="a label needs so many templates, or twelve public lines")
 arguments = parser.parse_args()
 work = arguments.work
@@ -183,7 +184,7 @@ if missing("benign10.jsonl"):
 if missing("stage/validation.csv"):
     stage("stage", 5, 8, arguments.lines, 1)
 if missing("short/validation.csv"):
-    stage("short", 1, 3, 60_000, 2)
+    stage("short", 1, 3, arguments.short_lines, 2)
 if missing("grams/train.csv"):
     write_rows("grams/train.csv", learnt())
 train("first", "stage", "base", "2.5e-4", "1e-3", arguments.seed + 2, public["train_commands_benign"], "1,1.5,1,1")

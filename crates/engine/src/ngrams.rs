@@ -183,7 +183,7 @@ mod tests {
         let head = Parts::of(&[0.0, 2.0, -1.0], Some(0));
         let shares = AttackShares { head: 0.5, gate: 2.0, bias: 1.0, ..AttackShares::default() };
         assert!((head.attack_alone(shares, 3.0) - (0.5 * head.attack + 7.0)).abs() < 1e-6);
-        let written_before: GateSettings = serde_json::from_str(r#"{"threshold": -2.0}"#).unwrap();
+        let written_before: GateSettings = serde_json::from_str(r#"{"threshold": -2.0}"#).expect("settings");
         assert_eq!((written_before.threshold, head.attack_alone(written_before.attack, 3.0)), (-2.0, 3.0));
     }
 
