@@ -24,8 +24,8 @@ const SHORTEST_PAYLOAD: usize = 12;
 /// How many layers of encoded commands are opened.
 const DEPTH: usize = 3;
 
-/// Prepares a line for the tokenizer: encoded commands are replaced by what they say, spellings that a shell takes back are taken back,
-/// and a line that is far too long keeps its head and its tail. The flag tells whether something was left out.
+/// Prepares a line for the tokenizer: encoded commands are replaced by what they say, and where PowerShell is started with nothing else, so is
+/// the whole line; spellings that a shell takes back are taken back, and a line that is far too long keeps its head and its tail. The flag tells whether something was left out.
 pub fn prepare(line: &str) -> (Cow<'_, str>, bool) {
     let (mut text, cut) = keep_ends(line);
     for _ in 0..DEPTH {
@@ -55,13 +55,14 @@ fn keep_ends(line: &str) -> (Cow<'_, str>, bool) {
     (Cow::Owned(format!("{} {}", &line[..head], &line[tail..])), true)
 }
 
-/// Replaces the first encoded command in `text` by its text.
+/// Replaces the first encoded command in `text` by its text; the whole line, where it starts PowerShell with that and nothing else.
 fn decode_payload(text: &str) -> Option<String> {
     let mut words = words(text);
     let mut previous = words.next()?;
     for word in words {
         let flag = &text[previous.0..previous.1];
-        let decoded = if is_encoded_command_switch(flag) {
+        let is_switch = is_encoded_command_switch(flag);
+        let decoded = if is_switch {
             payload(text, word, utf16)
         } else if is_piped_to_base64(text, word.0) {
             payload(text, word, |bytes| String::from_utf8(bytes.to_vec()).ok())
@@ -69,6 +70,10 @@ fn decode_payload(text: &str) -> Option<String> {
             None
         };
         if let Some((range, decoded)) = decoded {
+            let is_last = text[range.1..].chars().all(|c| c.is_whitespace() || c == '"' || c == '\'');
+            if is_switch && is_last && !decoded.trim().is_empty() && only_starts_powershell(&text[..previous.0]) {
+                return Some(decoded);
+            }
             return Some(format!("{}{decoded}{}", &text[..range.0], &text[range.1..]));
         }
         previous = word;
@@ -102,6 +107,23 @@ fn is_piped_to_base64(text: &str, start: usize) -> bool {
     let after = text[start..].split_once('|').is_some_and(|(word, command)| !word.trim_end().contains(char::is_whitespace) && decodes(command));
     let before = || text[..start].trim_end().strip_suffix("<<<").and_then(|head| head.rfind("base64").map(|at| &head[at..])).is_some_and(decodes);
     after || before()
+}
+
+/// Whether `head` is PowerShell's program and switches, each with a value at most. How a command is handed over says little: management tools encode
+/// as much as intruders do.
+fn only_starts_powershell(head: &str) -> bool {
+    let head = head.trim_start();
+    let (program, switches) = match head.strip_prefix('"').and_then(|rest| rest.split_once('"')) {
+        Some(quoted) => quoted,
+        None => head.split_once(char::is_whitespace).unwrap_or((head, "")),
+    };
+    let name = program.rsplit(['\\', '/']).next().unwrap_or(program).replace('^', "").to_ascii_lowercase();
+    let mut value_may_follow = false;
+    let mut is_switch_or_value = |word: &str| {
+        let is_switch = word.starts_with(['-', '/', '\u{2013}']);
+        is_switch | std::mem::replace(&mut value_may_follow, is_switch)
+    };
+    matches!(name.trim_end_matches(".exe"), "powershell" | "pwsh") && switches.split_whitespace().all(&mut is_switch_or_value)
 }
 
 fn utf16(bytes: &[u8]) -> Option<String> {
@@ -176,7 +198,28 @@ mod tests {
             assert_eq!(prepare(&line).0, format!("powershell.exe -NoP {} {inner} > out.txt", switch.replace('^', "")), "{switch}");
         }
         let twice = encode(&format!("powershell -e {}", encode(inner)));
-        assert_eq!(prepare(&format!("pwsh -enc {twice}")).0, format!("pwsh -enc powershell -e {inner}"));
+        assert_eq!(prepare(&format!("pwsh -enc {twice}; exit")).0, format!("pwsh -enc powershell -e {inner}; exit"));
+    }
+
+    #[test]
+    fn powershell_with_an_encoded_command_alone_is_what_the_command_says() {
+        let inner = "Get-ChildItem C:\\Reports";
+        let payload = encode(inner);
+        for start in [
+            "powershell -e",
+            "PowerShell.exe -NoP -NonI -W Hidden -Exec Bypass -Enc",
+            r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe /ec",
+            r#""C:\Program Files\PowerShell\7\pwsh.exe" -NoLogo -EncodedCommand"#,
+        ] {
+            assert_eq!(prepare(&format!("{start} {payload}")).0, inner, "{start}");
+        }
+        assert_eq!(prepare(&format!("pwsh -enc \"{}\"", encode(&format!("powershell -e {payload}")))).0, inner);
+        for (line, opened) in [
+            (format!("cmd /c powershell -e {payload}"), format!("cmd /c powershell -e {inner}")),
+            (format!("powershell -Command a b -e {payload}"), format!("powershell -Command a b -e {inner}")),
+        ] {
+            assert_eq!(prepare(&line).0, opened);
+        }
     }
 
     #[test]
