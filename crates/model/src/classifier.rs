@@ -60,7 +60,8 @@ pub trait Classifier: Send + Sync {
     /// Reads a line: prepares the text, makes tokens, cuts what is too long.
     fn encode(&self, text: &str) -> Result<Encoded, ModelError>;
 
-    /// One prediction for each line, in order. They are computed in batches of bounded size, each different line once.
+    /// One prediction for each line as [`encode`](Self::encode) of this classifier gave it, in order. They are computed in batches of bounded
+    /// size, each different line once.
     fn classify(&self, lines: &[Encoded]) -> Vec<Prediction>;
 
     /// The probability from which an attack label is reported rather than abstained from.

@@ -25,7 +25,8 @@ const SHORTEST_PAYLOAD: usize = 12;
 const DEPTH: usize = 3;
 
 /// Prepares a line for the tokenizer: encoded commands are replaced by what they say, and where PowerShell is started with nothing else, so is
-/// the whole line; spellings that a shell takes back are taken back, and a line that is far too long keeps its head and its tail. The flag tells whether something was left out.
+/// the whole line; spellings that a shell takes back are taken back, and a line that is far too long keeps its head and its tail. The flag
+/// tells whether something was left out.
 pub fn prepare(line: &str) -> (Cow<'_, str>, bool) {
     let (mut text, cut) = keep_ends(line);
     for _ in 0..DEPTH {
@@ -109,8 +110,8 @@ fn is_piped_to_base64(text: &str, start: usize) -> bool {
     after || before()
 }
 
-/// Whether `head` is PowerShell's program and switches, each with a value at most. How a command is handed over says little: management tools encode
-/// as much as intruders do.
+/// Whether `head` is PowerShell's program and switches, each with a value at most. How a command is handed over says little: management tools
+/// encode as much as intruders do.
 fn only_starts_powershell(head: &str) -> bool {
     let head = head.trim_start();
     let (program, switches) = match head.strip_prefix('"').and_then(|rest| rest.split_once('"')) {
