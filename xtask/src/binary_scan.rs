@@ -12,10 +12,23 @@ const SHORTEST: usize = 20;
 /// What stands in the program for other reasons: reasons of HTTP's statuses, the first line of XML.
 const ELSEWHERE: [&str; 2] = ["Proxy Authentication Required", "<?xml version=\"1.0\" encoding=\"utf-8\"?>"];
 
-/// The long literal pieces of the attack templates, without those that harmless lines have too, such as the folders of an operating
-/// system, without the parents that renderings of every label name, and without what ATT&CK's names say.
+/// The long literal pieces of the attack templates.
 pub fn needles(root: &Path) -> Result<BTreeSet<String>> {
     let mut needles = BTreeSet::new();
+    for text in texts(&root.join("crates/dataset/grammar/attack"))? {
+        let bodies = text.lines().filter(|line| !line.starts_with(['#', '['])).filter_map(|line| line.split_once(": "));
+        for piece in bodies.flat_map(|(_, body)| body.split(['«', '»', '‹', '›', '¦', '⏎'])).map(str::trim) {
+            if piece.len() >= SHORTEST && piece.is_ascii() {
+                needles.insert(piece.to_owned());
+            }
+        }
+    }
+    Ok(needles)
+}
+
+/// Takes out of `found` what harmless lines have too, such as the folders of an operating system, the parents that renderings of every label
+/// name, and what ATT&CK's names say.
+pub fn without_harmless<'a>(root: &Path, found: BTreeSet<&'a str>) -> Result<BTreeSet<&'a str>> {
     let grammar = root.join("crates/dataset/grammar");
     let mut harmless = texts(&grammar.join("benign"))?;
     harmless.push(fs_err::read_to_string(grammar.join("lexicon.grammar"))?);
@@ -23,15 +36,7 @@ pub fn needles(root: &Path) -> Result<BTreeSet<String>> {
     // As the source writes it: with its backslashes doubled.
     harmless.push(fs_err::read_to_string(root.join("crates/dataset/src/render.rs"))?.replace("\\\\", "\\"));
     harmless.extend(ELSEWHERE.map(String::from));
-    for text in texts(&grammar.join("attack"))? {
-        let bodies = text.lines().filter(|line| !line.starts_with(['#', '['])).filter_map(|line| line.split_once(": "));
-        for piece in bodies.flat_map(|(_, body)| body.split(['«', '»', '‹', '›', '¦', '⏎'])).map(str::trim) {
-            if piece.len() >= SHORTEST && piece.is_ascii() && !harmless.iter().any(|text| text.contains(piece.trim_end_matches('\\'))) {
-                needles.insert(piece.to_owned());
-            }
-        }
-    }
-    Ok(needles)
+    Ok(found.into_iter().filter(|piece| !harmless.iter().any(|text| text.contains(piece.trim_end_matches('\\')))).collect())
 }
 
 /// The files of a folder.
