@@ -53,12 +53,13 @@ impl<C: Classifier> WithNgrams<C> {
         head.map(|(row, bias)| bias + row.iter().zip(&sum).map(|(a, b)| a * b).sum::<f32>()).collect()
     }
 
-    /// The answer to a line, given the encoder's where it was asked; a line that the gate settled is Benign by its n-grams' word.
-    fn together(&self, line: &Encoded, encoder: Option<&Prediction>) -> Prediction {
+    /// The answer to a line: a line that the gate settled is Benign by its n-grams' word, to any other the encoder's answer is the next of `encoder`.
+    fn together<'a>(&self, line: &Encoded, encoder: &mut impl Iterator<Item = &'a Prediction>) -> Prediction {
         let (head, gate) = (Parts::of(&line.ngrams.head, self.benign), line.ngrams.gate);
-        let (attack, scores) = match encoder {
-            None => (self.gate.as_ref().map_or(gate, |settings| head.attack_alone(settings.attack, gate)), head.techniques),
-            Some(prediction) => {
+        let (attack, scores) = match line.settled {
+            Some(attack) => (attack, head.techniques),
+            None => {
+                let prediction = encoder.next().expect("each line asked has an answer");
                 let log: Vec<f32> = prediction.scores.iter().map(|score| score.max(f32::MIN_POSITIVE).ln()).collect();
                 let encoder = Parts::of(&log, self.benign);
                 let shares = if line.prose { self.settings.prose } else { self.settings.technique };
@@ -67,7 +68,7 @@ impl<C: Classifier> WithNgrams<C> {
             }
         };
         let mut scores = Parts { attack, techniques: scores }.together(self.benign);
-        if encoder.is_some() {
+        if line.settled.is_none() {
             scores.iter_mut().zip(&self.weights.label_bias.data).for_each(|(score, bias)| *score += bias);
         }
         softmax(&mut scores);
@@ -140,19 +141,20 @@ impl<C: Classifier> Classifier for WithNgrams<C> {
     fn encode(&self, text: &str) -> Result<Encoded, ModelError> {
         let (prepared, cut) = prepare(text);
         let ngrams = self.logits(&ngrams(&prepared, self.weights.buckets()));
-        let is_settled = |gate: &GateSettings| Parts::of(&ngrams.head, self.benign).attack_alone(gate.attack, ngrams.gate) < gate.threshold;
-        if self.gate.as_ref().is_some_and(is_settled) {
-            return Ok(Encoded { truncated: cut, ngrams, settled: true, ..Encoded::default() });
+        if let Some(gate) = &self.gate {
+            let attack = Parts::of(&ngrams.head, self.benign).attack_alone(gate.attack, ngrams.gate);
+            if attack < gate.threshold {
+                return Ok(Encoded { truncated: cut, ngrams, settled: Some(attack), ..Encoded::default() });
+            }
         }
         Ok(Encoded { ngrams, prose: is_prose(&prepared), ..self.encoder.encode(text)? })
     }
 
     fn classify(&self, lines: &[Encoded]) -> Vec<Prediction> {
-        let asked: Vec<Encoded> = lines.iter().filter(|line| !line.settled).map(|line| line.ids.clone().into()).collect();
+        let asked: Vec<Encoded> = lines.iter().filter(|line| line.settled.is_none()).map(|line| line.ids.clone().into()).collect();
         let answers = self.encoder.classify(&asked);
         let mut answers = answers.iter();
-        let answer = |line: &Encoded| self.together(line, if line.settled { None } else { answers.next() });
-        lines.iter().map(answer).collect()
+        lines.iter().map(|line| self.together(line, &mut answers)).collect()
     }
 
     fn threshold(&self) -> f32 {

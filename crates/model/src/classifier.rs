@@ -11,8 +11,8 @@ pub struct Encoded {
     pub ngrams: NgramLogits,
     /// Whether it is [prose](crate::is_prose); told apart only where n-grams are read.
     pub prose: bool,
-    /// Whether the n-grams alone settle that it is benign: then it has no tokens.
-    pub settled: bool,
+    /// The logit of an attack, where the n-grams alone settle that it is benign: then it has no tokens.
+    pub settled: Option<f32>,
 }
 
 /// What a model of n-grams says of a line.

@@ -21,6 +21,9 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// The shortest payload worth decoding, in base64 characters.
 const SHORTEST_PAYLOAD: usize = 12;
 
+/// What PowerShell takes before a switch's name.
+const SWITCH_MARKS: [char; 3] = ['-', '/', '\u{2013}'];
+
 /// How many layers of encoded commands are opened.
 const DEPTH: usize = 3;
 
@@ -92,7 +95,7 @@ fn words(text: &str) -> impl Iterator<Item = (usize, usize)> + '_ {
 
 /// Whether `word` is an abbreviation of PowerShell's `-EncodedCommand` (or its alias `-ec`), with `-` or `/` before it.
 fn is_encoded_command_switch(word: &str) -> bool {
-    let name = word.trim_start_matches(['"', '\'', ',', '(']).trim_start_matches(['-', '/', '\u{2013}']);
+    let name = word.trim_start_matches(['"', '\'', ',', '(']).trim_start_matches(SWITCH_MARKS);
     let name = name.trim_end_matches(['"', '\'', ',']);
     let plain: String = name.chars().filter(|c| *c != '^' && *c != '`').collect::<String>().to_ascii_lowercase();
     name.len() < word.len() && !plain.is_empty() && (plain == "ec" || "encodedcommand".starts_with(&plain))
@@ -121,7 +124,7 @@ fn only_starts_powershell(head: &str) -> bool {
     let name = program.rsplit(['\\', '/']).next().unwrap_or(program).replace('^', "").to_ascii_lowercase();
     let mut value_may_follow = false;
     let mut is_switch_or_value = |word: &str| {
-        let is_switch = word.starts_with(['-', '/', '\u{2013}']);
+        let is_switch = word.starts_with(SWITCH_MARKS);
         is_switch | std::mem::replace(&mut value_may_follow, is_switch)
     };
     matches!(name.trim_end_matches(".exe"), "powershell" | "pwsh") && switches.split_whitespace().all(&mut is_switch_or_value)
