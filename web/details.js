@@ -189,6 +189,7 @@ export class Details {
     const model = [finding.model, finding.modelVersion].filter(Boolean).join(" ");
     const entries = [
       ["Line", place], ["Time", finding.timestamp], ["Host", finding.host], ["User", finding.user], ["Image", finding.image], ["Parent", finding.parent],
+      ["Parent alone", Number.isNaN(finding.parentAttack) ? "" : `an attack: ${finding.parentAttack.toFixed(4)}`],
       ["File", finding.file], ["Record", finding.record === null ? "" : String(finding.record)], ["Model", model],
     ].filter(([, value]) => value !== "");
     // What else a row of NDJSON carried.

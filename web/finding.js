@@ -20,6 +20,8 @@ export class Finding {
     this.score = typeof raw.score === "number" ? raw.score : NaN;
     /** The probability that the line is an attack of any kind: what the threshold is put to. */
     this.attack = typeof raw.attack === "number" ? raw.attack : NaN;
+    /** The probability that what started it is an attack itself, where that was heard. */
+    this.parentAttack = typeof raw.parent_attack === "number" ? raw.parent_attack : NaN;
     this.kind = this.error !== "" || this.label === "" ? "error" : this.label === "Benign" ? "benign" : raw.abstained === true ? "abstained" : "attack";
     this.name = string(technique.name);
     this.url = string(technique.url);

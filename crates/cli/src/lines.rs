@@ -2,8 +2,9 @@
 
 use crate::diagnostics::{Diagnostics, say};
 use anyhow::{Result, bail};
-use attackline_telemetry::{InputPath, Inputs, ReadOptions};
+use attackline_telemetry::{InputPath, Inputs, LogLine, ReadOptions};
 use std::collections::HashSet;
+use std::hash::Hash;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
@@ -27,11 +28,11 @@ impl LinesArgs {
 
 /// At most so many lines, every one once, in the order of the files. A line that can't be read is reported and passed over.
 pub fn read(paths: &[PathBuf], most: usize) -> Result<Vec<String>> {
-    some(gather(paths, most))
+    some(gather(paths, most, |line| line.text))
 }
 
 /// Refuses no lines, and says how many there are.
-pub fn some(lines: Vec<String>) -> Result<Vec<String>> {
+pub fn some<T>(lines: Vec<T>) -> Result<Vec<T>> {
     if lines.is_empty() {
         bail!("there are no lines in the data");
     }
@@ -39,15 +40,20 @@ pub fn some(lines: Vec<String>) -> Result<Vec<String>> {
     Ok(lines)
 }
 
-/// [`read`] where there may be none.
-pub fn gather(paths: &[PathBuf], most: usize) -> Vec<String> {
+/// [`read`] where there may be none, of each line what `of` takes of it.
+pub fn gather<T: Clone + Eq + Hash>(paths: &[PathBuf], most: usize, of: impl Fn(LogLine) -> T) -> Vec<T> {
     let diagnostics = Diagnostics::new(std::io::stderr().is_terminal(), false);
     let paths = paths.iter().cloned().map(InputPath::from).collect();
     let (mut seen, mut lines) = (HashSet::new(), Vec::new());
     for line in Inputs::new(paths, ReadOptions::default()) {
         match line {
-            Ok(line) if !line.text.trim().is_empty() && seen.insert(line.text.clone()) => lines.push(line.text),
-            Ok(_) => {}
+            Ok(line) if line.text.trim().is_empty() => {}
+            Ok(line) => {
+                let line = of(line);
+                if seen.insert(line.clone()) {
+                    lines.push(line);
+                }
+            }
             Err(error) => diagnostics.error(&error),
         }
         diagnostics.advance(1, 0);

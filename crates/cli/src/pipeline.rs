@@ -6,10 +6,9 @@
 
 use crate::diagnostics::Diagnostics;
 use anyhow::{Context, Result};
-use attackline_findings::{Evidence, LabelView, evidence};
-use attackline_model::{AnswerCache, Classifier, Encoded, KeptAnswer, ModelError, Prediction};
+use attackline_findings::{Evidence, LabelView, ParentWord, answers, evidence, parent_line};
+use attackline_model::{AnswerCache, Classifier, ModelError, Prediction};
 use attackline_telemetry::LogLine;
-use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -29,7 +28,9 @@ pub struct Answer {
     pub line: LogLine,
     /// Whether the model read only a part of it.
     pub truncated: bool,
-    /// What the model says.
+    /// What the line's parent says, where it was heard.
+    pub parent: Option<ParentWord>,
+    /// What the model says, its parent heard.
     pub prediction: Arc<Prediction>,
     /// The parts of the line that carry the decision, where they were asked for.
     pub evidence: Option<Vec<Evidence>>,
@@ -42,7 +43,7 @@ pub type Each<'a> = dyn Fn(&mut Answer) + Sync + 'a;
 pub fn explain(classifier: &dyn Classifier, view: &LabelView, threshold: f32) -> impl Fn(&mut Answer) + Sync {
     move |answer| {
         let decision = view.decide(&answer.prediction.scores, threshold);
-        answer.evidence = Some(evidence(classifier, view, &answer.line.text, &decision));
+        answer.evidence = Some(evidence(classifier, view, &answer.line.text, answer.parent.as_ref(), &decision));
     }
 }
 
@@ -148,42 +149,24 @@ fn work(jobs: &Mutex<Receiver<Job>>, classifier: &dyn Classifier, cache: &Answer
     }
 }
 
-/// Answers lines: from the cache, else in batches of bounded size, each text once. A line's answer does not depend on its company.
+/// Answers lines and what started them: from the cache, else in batches of bounded size, each text once. A line's answer does not depend on its
+/// company.
 pub fn classify(lines: Vec<LogLine>, classifier: &dyn Classifier, cache: &AnswerCache) -> Answers {
-    let mut known: HashMap<&str, KeptAnswer> = HashMap::new();
-    let mut new = Vec::new();
-    let mut seen = HashSet::new();
-    for text in lines.iter().map(|line| line.text.as_str()).filter(|text| seen.insert(*text)) {
-        match cache.get(text) {
-            Some(answer) => drop(known.insert(text, answer)),
-            None => new.push(text),
-        }
-    }
-    for (text, answer) in answer_new(&new, classifier) {
-        cache.insert(text, &answer);
-        known.insert(text, answer);
-    }
-    let answers: Vec<Result<KeptAnswer, ModelError>> = lines
-        .iter()
-        .map(|line| match known.get(line.text.as_str()) {
-            Some(answer) => Ok(answer.clone()),
-            // The error once more, for each line that has it.
-            None => Err(classifier.encode(&line.text).expect_err("a text without an answer can't be encoded")),
-        })
-        .collect();
-    let answer = |(line, known): (LogLine, Result<KeptAnswer, ModelError>)| {
-        let KeptAnswer { truncated, prediction } = known?;
-        Ok(Answer { truncated: truncated || line.cut, line, prediction, evidence: None })
+    let texts = lines.iter().flat_map(|line| [Some(line.text.as_str()), parent_line(classifier, line)]).flatten();
+    let known = answers(texts, classifier, cache);
+    let answer = |line: &LogLine| {
+        // The error once more, for each line that has it.
+        let own =
+            known.get(line.text.as_str()).ok_or_else(|| classifier.encode(&line.text).expect_err("a text without an answer can't be encoded"))?;
+        let parent = parent_line(classifier, line).and_then(|parent| ParentWord::new(classifier, &known.get(parent)?.prediction));
+        let prediction = parent.map_or_else(|| Arc::clone(&own.prediction), |parent| Arc::new(parent.heard(&own.prediction)));
+        Ok((own.truncated || line.cut, parent, prediction))
     };
-    lines.into_iter().zip(answers).map(answer).collect()
-}
-
-/// The answers to those of the texts that can be encoded.
-fn answer_new<'a>(texts: &[&'a str], classifier: &dyn Classifier) -> Vec<(&'a str, KeptAnswer)> {
-    let encoded: Vec<(&str, Encoded)> = texts.iter().filter_map(|text| Some((*text, classifier.encode(text).ok()?))).collect();
-    let (texts, lines): (Vec<&str>, Vec<Encoded>) = encoded.into_iter().unzip();
-    let kept = |(line, prediction): (&Encoded, _)| KeptAnswer { truncated: line.truncated, prediction: Arc::new(prediction) };
-    texts.into_iter().zip(lines.iter().zip(classifier.classify(&lines)).map(kept)).collect()
+    let answers: Vec<Result<_, ModelError>> = lines.iter().map(answer).collect();
+    let put = |(line, answer): (LogLine, Result<_, ModelError>)| {
+        answer.map(|(truncated, parent, prediction)| Answer { line, truncated, parent, prediction, evidence: None })
+    };
+    lines.into_iter().zip(answers).map(put).collect()
 }
 
 fn readable(answers: Answers, diagnostics: &Diagnostics) -> Vec<Answer> {
@@ -195,7 +178,7 @@ fn readable(answers: Answers, diagnostics: &Diagnostics) -> Vec<Answer> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use attackline_model::Labels;
+    use attackline_model::{Encoded, Labels};
 
     /// Scores a line by its own number, slowly for the early ones, so that answers come out of order.
     struct Numbers(Labels);

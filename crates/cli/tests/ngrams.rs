@@ -75,3 +75,49 @@ fn ngrams_are_heard_beside_the_encoder_and_settle_lines_before_it() {
     let none = attackline(&["classify", "--model", tiny, "--gate", "whoami"]);
     assert!(none.status.code() == Some(2) && text(&none.stderr).contains("no n-gram model"), "{}", text(&none.stderr));
 }
+
+#[test]
+fn what_started_a_line_counts_as_much_as_the_data_say() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("train.ndjson"), rows(0)).unwrap();
+    std::fs::write(path("validation.ndjson"), rows(5_000)).unwrap();
+    // The same words are an attack below one and harmless below another.
+    let below = |number: usize| match number % 8 {
+        0..4 => format!("{{\"text\":\"collect {number}\",\"label\":\"T1049\",\"parent\":\"netstat -ano {number}\"}}\n"),
+        4 => format!("{{\"text\":\"collect {number}\",\"label\":\"T1049\",\"parent\":\"git commit -m fix{number}\"}}\n"),
+        _ => format!("{{\"text\":\"collect {number}\",\"label\":\"Benign\",\"parent\":\"git commit -m fix{number}\"}}\n"),
+    };
+    std::fs::write(path("parents.ndjson"), (0..400).map(below).collect::<String>()).unwrap();
+    std::fs::write(path("few.ndjson"), (0..80).map(below).collect::<String>()).unwrap();
+    let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/tests/data/tiny-bert");
+    let (tiny, model, few, adjusted) = (tiny.to_str().unwrap(), path("both"), path("few"), path("adjusted"));
+    let (train, validation) = (path("train.ndjson"), path("validation.ndjson"));
+    let made = ["model", "ngrams", tiny, "--data", &train, "--validation", &validation, "--buckets", "4096", "-o", &model];
+    assert!(attackline(&made).status.success());
+    let said = |data: &str, to: &str| {
+        let output = attackline(&["model", "adjust", &model, "--data", &path(data), "-o", to]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stderr)
+    };
+    assert!(said("few.ndjson", &few).contains("too few attacks or benign lines have a parent"));
+    assert!(!text(&attackline(&["model", "info", &few]).stdout).contains("\nparents "));
+    assert!(said("parents.ndjson", &adjusted).contains("what started a line counts"));
+    assert!(text(&attackline(&["model", "info", &adjusted]).stdout).contains("\nparents       count "));
+
+    let lines = path("lines.ndjson");
+    let asked = [Some("netstat -ano 9999"), Some("git commit -m fix9999"), None]
+        .map(|parent| serde_json::json!({"text": "collect 9999", "parent": parent}).to_string() + "\n");
+    std::fs::write(&lines, asked.concat()).unwrap();
+    let answers = |model: &str| -> Vec<Value> {
+        let output = attackline(&["classify", "--model", model, "-f", &lines]);
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let heard = answers(&adjusted);
+    let attack = |row: usize| heard[row]["attack"].as_f64().unwrap();
+    assert!(attack(0) > attack(2) + 0.1 && attack(0) > attack(1) + 0.1, "{heard:?}");
+    assert!(heard[0]["parent_attack"].as_f64().unwrap() > 0.5 && heard[2].get("parent_attack").is_none(), "{heard:?}");
+    let alone = answers(&few);
+    assert!(alone.iter().all(|row| row["attack"] == alone[0]["attack"] && row.get("parent_attack").is_none()), "{alone:?}");
+}

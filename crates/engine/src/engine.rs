@@ -1,6 +1,8 @@
 use crate::{Encoder, weights::Numbers};
 use attackline_kernels::{independent_probabilities, probabilities};
-use attackline_model::{BATCH_TOKENS, Classifier, Encoded, Labels, ModelError, ModelFolder, Prediction, Settings, Step, TextTokenizer, TokenBatch};
+use attackline_model::{
+    BATCH_TOKENS, Classifier, Encoded, Labels, ModelError, ModelFolder, ParentShare, Prediction, Settings, Step, TextTokenizer, TokenBatch,
+};
 use std::collections::HashMap;
 
 /// Why a folder can't be served.
@@ -91,6 +93,10 @@ impl Classifier for Engine {
 
     fn threshold(&self) -> f32 {
         self.settings.threshold
+    }
+
+    fn parent_share(&self) -> Option<ParentShare> {
+        self.settings.parent
     }
 
     fn name(&self) -> &str {

@@ -2,8 +2,8 @@
 
 use attackline_kernels::softmax;
 use attackline_model::{
-    AttackShares, Classifier, Encoded, GateSettings, Labels, ModelError, ModelFolder, NgramLogits, NgramSettings, NgramWeights, Prediction,
-    TechniqueShares, is_prose, ngrams, prepare,
+    AttackShares, Classifier, Encoded, GateSettings, Labels, ModelError, ModelFolder, NgramLogits, NgramSettings, NgramWeights, ParentShare,
+    Prediction, TechniqueShares, is_prose, ngrams, prepare,
 };
 
 /// A classifier that is heard together with the folder's n-gram model: the logarithms of both's probabilities are added up.
@@ -159,6 +159,10 @@ impl<C: Classifier> Classifier for WithNgrams<C> {
 
     fn threshold(&self) -> f32 {
         self.encoder.threshold()
+    }
+
+    fn parent_share(&self) -> Option<ParentShare> {
+        self.encoder.parent_share()
     }
 
     fn name(&self) -> &str {

@@ -1,7 +1,7 @@
 //! Which parts of a line carry the decision, by leaving them out: a part's weight is how much the label's log-odds fall without it (erasure:
 //! Zeiler and Fergus 2014; Li, Monroe and Jurafsky 2016). The model itself is asked, so what is marked is what it used.
 
-use crate::{Decision, LabelView};
+use crate::{Decision, LabelView, ParentWord};
 use attackline_model::{Classifier, Encoded};
 use serde::Serialize;
 
@@ -33,15 +33,15 @@ const ENOUGH: f32 = 0.7;
 const BOUNDARIES: &[char] = &['(', ')', '{', '}', '[', ']', ';', '|', '&', '"', '\'', ',', '=', '<', '>', '`'];
 
 /// Marks the parts of `text` that carry a decision for an attack label, in their order in the text; empty for Benign, and where no part alone
-/// matters. Costs up to about fifty short lines.
-pub fn evidence(classifier: &dyn Classifier, view: &LabelView, text: &str, decision: &Decision) -> Vec<Evidence> {
+/// matters. `parent` is what was heard for the decision. Costs up to about fifty short lines.
+pub fn evidence(classifier: &dyn Classifier, view: &LabelView, text: &str, parent: Option<&ParentWord>, decision: &Decision) -> Vec<Evidence> {
     if Some(decision.label) == view.benign() {
         return Vec::new();
     }
     let words = words(text);
     let whole = log_odds(decision.scores[decision.label]);
     let fall = |parts: &[(usize, usize)]| -> Vec<f32> {
-        let scores = scores_without(classifier, view, text, parts, decision.label);
+        let scores = scores_without(classifier, view, text, parent, parts, decision.label);
         scores.into_iter().map(|score| score.map_or(0.0, |score| (whole - log_odds(score)).max(0.0))).collect()
     };
     let group = words.len().div_ceil(MOST_PARTS).max(1);
@@ -100,19 +100,28 @@ fn joined(words: &[(usize, usize)], group: usize) -> Vec<(usize, usize)> {
 }
 
 /// The label's score without each of the parts; `None` where the rest can't be read.
-fn scores_without(classifier: &dyn Classifier, view: &LabelView, text: &str, parts: &[(usize, usize)], label: usize) -> Vec<Option<f32>> {
+fn scores_without(
+    classifier: &dyn Classifier,
+    view: &LabelView,
+    text: &str,
+    parent: Option<&ParentWord>,
+    parts: &[(usize, usize)],
+    label: usize,
+) -> Vec<Option<f32>> {
     let without = |&(start, end): &(usize, usize)| classifier.encode(&format!("{}{}", &text[..start], &text[end..])).ok();
     let rests: Vec<Option<Encoded>> = parts.iter().map(without).collect();
     let readable: Vec<bool> = rests.iter().map(Option::is_some).collect();
     let mut predictions = classifier.classify(&rests.into_iter().flatten().collect::<Vec<_>>()).into_iter();
     let score = |readable: bool| {
         let prediction = if readable { predictions.next() } else { None }?;
+        let prediction = parent.map_or_else(|| prediction.clone(), |parent| parent.heard(&prediction));
         Some(view.decide(&prediction.scores, 0.5).scores[label])
     };
     readable.into_iter().map(score).collect()
 }
 
-fn log_odds(probability: f32) -> f32 {
+/// The logarithm of a probability's odds; nobody is surer than a million to one.
+pub fn log_odds(probability: f32) -> f32 {
     let probability = probability.clamp(1e-6, 1.0 - 1e-6);
     (probability / (1.0 - probability)).ln()
 }
@@ -154,7 +163,7 @@ mod tests {
         let model = Knows(Labels::new(vec!["Benign".into(), "T1003.002".into()]).unwrap());
         let view = LabelView::all(model.labels());
         let decision = view.decide(&model.classify(&[model.encode(text).unwrap()])[0].scores, 0.5);
-        evidence(&model, &view, text, &decision).into_iter().map(|part| (&text[part.start..part.end], part.weight)).collect()
+        evidence(&model, &view, text, None, &decision).into_iter().map(|part| (&text[part.start..part.end], part.weight)).collect()
     }
 
     #[test]

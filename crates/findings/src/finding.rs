@@ -20,6 +20,9 @@ pub struct Finding {
     /// The probability that the line is an attack, whichever: what the threshold is put to.
     #[serde(serialize_with = "rounded")]
     pub attack: f32,
+    /// The probability that the parent's own line is one, where it was heard.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "rounded_if_any")]
+    pub parent_attack: Option<f32>,
     /// Whether an attack is more probable than not without reaching the threshold.
     pub abstained: bool,
     /// Whether the line is an attack that reaches it. Not written: it follows from `label` and `abstained`.
@@ -124,6 +127,7 @@ impl Finding {
             label,
             score: decision.score,
             attack: decision.attack,
+            parent_attack: None,
             abstained: decision.abstained,
             is_attack: decision.is_attack,
             labels: decision.labels.as_ref().map(|labels| labels.iter().map(|&label| view.names()[label].clone()).collect()),
@@ -189,6 +193,10 @@ pub fn round(score: f32) -> f64 {
 
 pub(crate) fn rounded<S: Serializer>(score: &f32, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_f64(round(*score))
+}
+
+fn rounded_if_any<S: Serializer>(score: &Option<f32>, serializer: S) -> Result<S::Ok, S::Error> {
+    score.map(round).serialize(serializer)
 }
 
 #[cfg(test)]

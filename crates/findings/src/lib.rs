@@ -5,13 +5,17 @@
 //! table for people. What stands in a log is an attacker's to choose, so each format guards whoever reads it: see [`escape`]
 //! and the CSV writer's note on formulas.
 
+mod answers;
 mod decision;
 pub mod escape;
 mod evidence;
 mod finding;
+mod parent;
 mod writers;
 
+pub use answers::answers;
 pub use decision::{Decision, LabelView, ViewError};
-pub use evidence::{Evidence, evidence};
+pub use evidence::{Evidence, evidence, log_odds};
 pub use finding::{Finding, LabelScore, ScoreTable, TechniqueSummary, round};
+pub use parent::{ParentWord, parent_line};
 pub use writers::{FindingWriter, OutputFormat, TableOptions, WriterOptions, writer};

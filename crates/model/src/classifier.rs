@@ -1,4 +1,4 @@
-use crate::{Labels, ModelError};
+use crate::{Labels, ModelError, ParentShare};
 
 /// A line as the model reads it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -66,6 +66,11 @@ pub trait Classifier: Send + Sync {
 
     /// The probability from which an attack label is reported rather than abstained from.
     fn threshold(&self) -> f32;
+
+    /// What the answer to a line's parent counts in its own; `None` where lines are read alone.
+    fn parent_share(&self) -> Option<ParentShare> {
+        None
+    }
 
     /// What the model is called in answers, such as `attackline-embedded 0.1.0`.
     fn name(&self) -> &str;

@@ -40,7 +40,7 @@ pub use folder::{FolderFiles, ModelFolder, SMALL_FILES};
 pub use int8::Int8Tensor;
 pub use labels::{BENIGN, Labels};
 pub use ngrams::{NgramWeights, ngrams};
-pub use settings::{AttackShares, GateSettings, NgramSettings, Quantization, Settings, TechniqueShares, TrainingSummary};
+pub use settings::{AttackShares, GateSettings, NgramSettings, ParentShare, Quantization, Settings, TechniqueShares, TrainingSummary};
 pub use spec::{AbsolutePositions, Activation, Convolution, EncoderSpec, Head, ModelType, Pooling, RelativePositions, Step};
 pub use tensor::{Tensor, TensorMap};
 pub use text::{is_prose, prepare};

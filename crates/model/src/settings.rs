@@ -22,6 +22,9 @@ pub struct Settings {
     /// How the n-gram model beside the encoder is heard; `None` where there is none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ngrams: Option<NgramSettings>,
+    /// How what started a process is heard beside its own line; `None` where that was not measured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<ParentShare>,
     /// How the model was trained, where known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub training: Option<TrainingSummary>,
@@ -112,6 +115,25 @@ impl Default for GateSettings {
     }
 }
 
+/// What the answer to the parent's command line counts in the answer to a line: `share` times what its logit of an attack is above `usual`
+/// is added to the line's.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ParentShare {
+    /// What it counts.
+    pub share: f32,
+    /// The logit of an attack that harmless lines' parents have on average: such a parent changes nothing.
+    pub usual: f32,
+    /// The furthest from `usual` that is heard, so that no parent decides alone: whoever starts a program chooses what its parent seems to be.
+    pub furthest: f32,
+}
+
+impl ParentShare {
+    fn is_sound(self) -> bool {
+        [self.share, self.furthest].iter().all(|value| value.is_finite() && *value >= 0.0) && self.usual.is_finite()
+    }
+}
+
 /// The run that made a model, for its card and for `attackline model info`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -138,6 +160,7 @@ impl Default for Settings {
             threshold: 0.5,
             quantization: None,
             ngrams: None,
+            parent: None,
             training: None,
         }
     }
@@ -161,13 +184,14 @@ impl Settings {
             && settings.temperature > 0.0
             && (0.0..=1.0).contains(&settings.threshold)
             && settings.max_length >= 4
-            && settings.ngrams.as_ref().is_none_or(NgramSettings::is_sound);
+            && settings.ngrams.as_ref().is_none_or(NgramSettings::is_sound)
+            && settings.parent.is_none_or(ParentShare::is_sound);
         if sound {
             Ok(settings)
         } else {
             Err(ModelError::damaged(
                 "attackline.json",
-                "temperature must be above 0, threshold from 0 to 1, max_length at least 4, the shares of ngrams numbers from 0 up",
+                "temperature must be above 0, threshold from 0 to 1, max_length at least 4, the shares of ngrams and parent numbers from 0 up",
             ))
         }
     }

@@ -9,7 +9,7 @@ use crate::stream::{self, Incoming};
 use crate::trace::{Stage, Trace};
 use crate::{ApiError, console, describe};
 use attackline_findings::{Finding, round};
-use attackline_telemetry::LogLine;
+use attackline_telemetry::{Event, LogLine};
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
@@ -52,15 +52,17 @@ pub fn router(app: Arc<App>) -> axum::Router {
 #[serde(deny_unknown_fields)]
 struct One {
     text: String,
+    parent: Option<String>,
 }
 
 async fn one(State(app): State<Arc<App>>, Extension(trace): Extension<Trace>, headers: HeaderMap, body: Body) -> Result<Json<Value>, ApiError> {
-    let One { text } = incoming::json(&app.limits, &headers, body).await?;
+    let One { text, parent } = incoming::json(&app.limits, &headers, body).await?;
     trace.touch(Stage::Read);
-    incoming::check_length(&app.limits, &text)?;
+    [Some(&text), parent.as_ref()].into_iter().flatten().try_for_each(|line| incoming::check_length(&app.limits, line))?;
     let model = app.models.get(None)?;
     let options = Asked::default().check(&model)?;
-    let finding = answer_one(&app, Request::new(model, options, trace.clone()), LogLine { text, ..LogLine::default() }).await?;
+    let line = LogLine { text, event: Event { parent, ..Event::default() }, ..LogLine::default() };
+    let finding = answer_one(&app, Request::new(model, options, trace.clone()), line).await?;
     trace.touch(Stage::Write);
     let mut answer = json!({"label": finding.label, "score": round(finding.score)});
     answer["technique"] = serde_json::to_value(&finding.technique).unwrap_or_default();

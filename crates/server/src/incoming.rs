@@ -3,7 +3,7 @@
 use crate::ApiError;
 use crate::limits::Limits;
 use crate::stream::Incoming;
-use attackline_telemetry::{Format, InputPath, Inputs, LogLine, ReadOptions};
+use attackline_telemetry::{Format, InputPath, Inputs, LogLine, ReadOptions, row_event};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, StatusCode, header};
 use futures_util::StreamExt as _;
@@ -158,8 +158,9 @@ fn row(bytes: &[u8], most: usize) -> Incoming {
         None => return bad("the row has no text".into()),
     };
     let name = members.remove("id");
+    let event = row_event(&members);
     let input = (!members.is_empty()).then_some(members);
-    Incoming::Line(LogLine { text, input, ..LogLine::default() }, name)
+    Incoming::Line(LogLine { text, event, input, ..LogLine::default() }, name)
 }
 
 /// Writes a body to a temporary file, since archives and event logs are read from their end.

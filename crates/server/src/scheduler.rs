@@ -8,7 +8,7 @@ use crate::ApiError;
 use crate::models::LoadedModel;
 use crate::options::LineOptions;
 use crate::trace::{Stage, Trace};
-use attackline_findings::{Evidence, Finding, evidence};
+use attackline_findings::{Evidence, Finding, ParentWord, answers, evidence, parent_line};
 use attackline_model::{BATCH_TOKENS, Encoded, KeptAnswer};
 use attackline_telemetry::LogLine;
 use std::collections::VecDeque;
@@ -174,7 +174,7 @@ impl Scheduler {
                 queue.request.trace.touch(Stage::Queue);
                 queue.request.trace.touch(Stage::Infer);
                 let reply = Reply { answers: Some(queue.answers.clone()), place: job.place };
-                batch.push(Taken { request: Arc::clone(&queue.request), reply, job, since });
+                batch.push(Taken { request: Arc::clone(&queue.request), reply, job, parent: None, since });
             }
             if !queue.jobs.is_empty() {
                 // Alone, a request may fill the batch by itself.
@@ -189,7 +189,8 @@ impl Scheduler {
         Some(batch)
     }
 
-    fn answer(&self, batch: Vec<Taken>) {
+    fn answer(&self, mut batch: Vec<Taken>) {
+        batch.chunk_by_mut(|a, b| Arc::ptr_eq(&a.request.model, &b.request.model)).for_each(hear_parents);
         let mut waiting: Vec<(Taken, Encoded)> = Vec::new();
         for taken in batch {
             if taken.request.cancelled.load(Ordering::Relaxed) {
@@ -224,14 +225,20 @@ impl Scheduler {
     }
 
     fn send(&self, taken: Taken, answer: Result<KeptAnswer, ApiError>) {
-        let Taken { request, reply, job, .. } = taken;
+        let Taken { request, reply, job, parent, .. } = taken;
         let finding = answer.map(|answer| {
             let options = &request.options;
-            let decision = options.view.decide(&answer.prediction.scores, options.threshold);
+            let heard = parent.map(|parent| parent.heard(&answer.prediction));
+            let decision = options.view.decide(&heard.as_ref().unwrap_or(&answer.prediction).scores, options.threshold);
             let evidence: Option<Vec<Evidence>> =
-                options.explain.then(|| evidence(request.model.classifier.as_ref(), &options.view, &job.line.text, &decision));
+                options.explain.then(|| evidence(request.model.classifier.as_ref(), &options.view, &job.line.text, parent.as_ref(), &decision));
             let truncated = answer.truncated || job.line.cut;
-            Finding { evidence, ..Finding::new(job.number, job.line, truncated, &options.view, &decision, options.top, options.scores) }
+            let parent_attack = parent.map(|parent| parent.attack);
+            Finding {
+                evidence,
+                parent_attack,
+                ..Finding::new(job.number, job.line, truncated, &options.view, &decision, options.top, options.scores)
+            }
         });
         if let Ok(finding) = &finding {
             self.observer.answer(finding);
@@ -245,7 +252,21 @@ struct Taken {
     request: Arc<Request>,
     reply: Reply,
     job: Job,
+    /// What the line's parent says, once it was heard.
+    parent: Option<ParentWord>,
     since: Instant,
+}
+
+/// Hears what started the lines of one model.
+fn hear_parents(batch: &mut [Taken]) {
+    let Some(model) = batch.first().map(|taken| Arc::clone(&taken.request.model)) else { return };
+    let classifier = model.classifier.as_ref();
+    let waits = |taken: &&Taken| !taken.request.cancelled.load(Ordering::Relaxed);
+    let parents = batch.iter().filter(waits).filter_map(|taken| parent_line(classifier, &taken.job.line));
+    let known = answers(parents, classifier, &model.cache);
+    let words: Vec<Option<ParentWord>> =
+        batch.iter().map(|taken| ParentWord::new(classifier, &known.get(parent_line(classifier, &taken.job.line)?)?.prediction)).collect();
+    batch.iter_mut().zip(words).for_each(|(taken, word)| taken.parent = word);
 }
 
 /// Where a line's answer goes. However a line ends, its request hears of it.

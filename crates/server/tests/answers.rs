@@ -51,6 +51,23 @@ fn rows_are_answered_as_they_come_and_bad_ones_in_their_place() {
 }
 
 #[test]
+fn what_started_a_line_is_heard() {
+    let server = start();
+    // Even odds below nine to one.
+    let rows = ["500", "900", "x", "500"].map(|parent| format!("{{\"text\":\"500\",\"parent\":\"{parent}\"}}\n")).concat();
+    let answers = server.rows("/api/v1/classify?explain=true", &format!("{rows}{{\"text\":\"500\"}}")).rows();
+    let found: Vec<[&Value; 2]> = answers.iter().map(|row| [&row["attack"], &row["parent_attack"]]).collect();
+    assert_eq!(found[0], [&json!(0.5), &json!(0.5)], "a usual parent changes nothing");
+    assert_eq!(found[1], [&json!(0.9), &json!(0.9)]);
+    assert_eq!(found[2], [&json!(0.5), &Value::Null], "one that can't be read is not heard");
+    assert_eq!((found[3], found[4]), (found[0], found[2]));
+    assert_eq!(answers[1]["event"], json!({"parent": "900"}));
+    assert_eq!(answers[1]["evidence"][0], json!({"start": 0, "end": 3, "weight": 1.0}));
+    assert_eq!(server.post("/api", r#"{"text": "500", "parent": "900"}"#).json()["score"], json!(0.675));
+    assert_eq!(server.post("/api", r#"{"text": "500", "parent": 900}"#).status, 422);
+}
+
+#[test]
 fn a_defect_in_a_model_is_said_and_survived() {
     let server = start();
     for _ in 0..5 {

@@ -9,8 +9,9 @@ use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
 use serde_json::{Map, Value};
 
 use crate::line::tidy;
+use crate::ndjson::row_event;
 use crate::reader::{Context, Item, LineReader};
-use crate::{Event, LogLine, ReadErrorKind};
+use crate::{LogLine, ReadErrorKind};
 
 /// The columns looked for where none is named, the best first.
 pub(crate) const TEXT_COLUMNS: [&str; 4] = ["text", "CommandLine", "command_line", "process.command_line"];
@@ -72,8 +73,8 @@ impl<R: BufRead> CsvReader<R> {
             return Err(self.context.record_error(self.row, ReadErrorKind::MissingField(name)));
         };
         cut |= tidy(&mut text, self.context.options.max_line_bytes);
-        let input = (!input.is_empty()).then_some(input);
-        Ok(LogLine { text, source: self.context.source(self.row), event: Event::default(), input, cut })
+        let event = row_event(&input);
+        Ok(LogLine { text, source: self.context.source(self.row), event, input: (!input.is_empty()).then_some(input), cut })
     }
 
     fn end_with(&mut self, kind: ReadErrorKind) -> Option<Item> {

@@ -27,5 +27,6 @@ mod windows_json;
 pub use error::{ReadError, ReadErrorKind};
 pub use inputs::{Counts, InputPath, Inputs, read_stream};
 pub use line::{Event, LogLine, Source};
+pub use ndjson::row_event;
 pub use options::{Format, ReadOptions, UnknownFormat};
 pub use reader::LineReader;

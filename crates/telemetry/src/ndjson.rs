@@ -4,7 +4,7 @@ use std::io::BufRead;
 
 use serde_json::{Map, Value};
 
-use crate::json::{parse, take_member};
+use crate::json::{member, parse, scalar, take_member};
 use crate::line::tidy;
 use crate::lines::{Lines, RawLine};
 use crate::reader::{Context, Item, LineReader};
@@ -33,8 +33,15 @@ impl<R: BufRead> NdjsonReader<R> {
             None => return fail(ReadErrorKind::MissingField(field.to_owned())),
         };
         let cut = tidy(&mut text, self.context.options.max_line_bytes);
-        let input = (!row.is_empty()).then_some(row);
-        Ok(LogLine { text, source: self.context.source(line.number), event: Event::default(), input, cut })
+        Ok(LogLine { text, source: self.context.source(line.number), event: row_event(&row), input: (!row.is_empty()).then_some(row), cut })
+    }
+}
+
+/// What a row of one's own says of the event beside the text: the parent, as a labelled row has it (`parent`) or as a finding does (`event.parent`).
+pub fn row_event(row: &Map<String, Value>) -> Event {
+    Event {
+        parent: ["parent", "event.parent"].iter().find_map(|path| scalar(member(row, path).filter(|value| value.is_string())?)),
+        ..Event::default()
     }
 }
 
@@ -94,6 +101,21 @@ mod tests {
         assert!(items[0].as_ref().unwrap_err().to_string().starts_with("record 1: not a JSON object: "));
         assert!(!items[0].as_ref().unwrap_err().is_fatal_for_file());
         assert_eq!(items[1].as_ref().unwrap().text, "b");
+    }
+
+    #[test]
+    fn a_parent_is_told_and_passes_through() {
+        for row in [r#"{"text":"x","parent":"cmd.exe /c x"}"#, r#"{"text":"x","event":{"parent":"cmd.exe /c x"}}"#] {
+            let (items, _) = read_items(Format::Ndjson, None, row.as_bytes());
+            let line = items[0].as_ref().unwrap();
+            assert_eq!(line.event.parent.as_deref(), Some("cmd.exe /c x"), "{row}");
+            assert!(line.input.is_some(), "{row}");
+        }
+        for row in
+            [r#"{"text":"x","parent":null}"#, r#"{"text":"x","parent":["a"]}"#, r#"{"text":"x","parent":"-"}"#, r#"{"text":"x","parent":4012}"#]
+        {
+            assert_eq!(read_items(Format::Ndjson, None, row.as_bytes()).0[0].as_ref().unwrap().event.parent, None, "{row}");
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::{
 };
 use attackline_kernels::{independent_probabilities, probabilities};
 use attackline_model::{
-    BATCH_TOKENS, Classifier, Encoded, EncoderSpec, Labels, ModelError, ModelFolder, Prediction, Settings, TextTokenizer, TokenBatch,
+    BATCH_TOKENS, Classifier, Encoded, EncoderSpec, Labels, ModelError, ModelFolder, ParentShare, Prediction, Settings, TextTokenizer, TokenBatch,
 };
 use candle_core::{DType, Tensor};
 
@@ -85,6 +85,10 @@ impl Classifier for GraphClassifier {
 
     fn threshold(&self) -> f32 {
         self.settings.threshold
+    }
+
+    fn parent_share(&self) -> Option<ParentShare> {
+        self.settings.parent
     }
 
     fn name(&self) -> &str {

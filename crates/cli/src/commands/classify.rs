@@ -243,9 +243,9 @@ fn write_findings(
             tally.findings += u64::from(decision.is_attack);
             tally.abstained += u64::from(decision.abstained);
             if settings.all || decision.is_attack || tally.lines <= texts {
-                let evidence = answer.evidence;
+                let (evidence, parent_attack) = (answer.evidence, answer.parent.map(|parent| parent.attack));
                 let finding = Finding::new(tally.lines, answer.line, answer.truncated, view, &decision, settings.top, settings.scores);
-                let finding = Finding { evidence, ..finding };
+                let finding = Finding { evidence, parent_attack, ..finding };
                 show(settings, diagnostics, || writer.write(&finding)).map_err(failed)?;
             }
         }

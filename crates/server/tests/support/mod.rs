@@ -1,7 +1,7 @@
 //! A server with a made-up model, and a client that says exactly what it is told to.
 #![allow(clippy::unwrap_used, dead_code)]
 
-use attackline_model::{Classifier, Encoded, Labels, ModelError, Prediction};
+use attackline_model::{Classifier, Encoded, Labels, ModelError, ParentShare, Prediction};
 use attackline_server::{Feedback, Limits, Loader, Models, Server, Settings, Tls, Tokens, Traces};
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -48,6 +48,10 @@ impl Classifier for Fake {
 
     fn threshold(&self) -> f32 {
         0.5
+    }
+
+    fn parent_share(&self) -> Option<ParentShare> {
+        Some(ParentShare { share: 1.0, usual: 0.0, furthest: 3.0 })
     }
 
     fn name(&self) -> &str {

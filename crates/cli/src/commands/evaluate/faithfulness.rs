@@ -1,7 +1,7 @@
 //! Whether the marked evidence is what a model decides by.
 
 use super::rows::Rows;
-use super::subject::{Explained, Subject};
+use super::subject::{Explained, Line, Subject};
 use crate::diagnostics::Diagnostics;
 use anyhow::Result;
 use attackline_dataset::Random;
@@ -11,15 +11,15 @@ use std::ops::Range;
 
 /// Measures on at most `most` attack lines; `None` for a subject that gives no evidence.
 pub fn measure(rows: &Rows, subject: &Subject, most: usize, seed: u64, threads: usize, diagnostics: &Diagnostics) -> Result<Option<Faithfulness>> {
-    let mut texts: Vec<&str> = rows.rows.iter().filter(|row| row.label != BENIGN).map(|row| row.text.as_str()).collect();
+    let mut lines: Vec<Line> = rows.rows.iter().filter(|row| row.label != BENIGN).map(Line::from).collect();
     let mut random = Random::new(seed, 1);
-    random.shuffle(&mut texts);
-    texts.truncate(most);
-    let Some(found) = subject.evidence(texts.iter().copied(), threads, diagnostics)? else { return Ok(None) };
-    let marked: Vec<(&str, Explained)> = texts.into_iter().zip(found).filter(|(_, found)| !found.evidence.is_empty()).collect();
+    random.shuffle(&mut lines);
+    lines.truncate(most);
+    let Some(found) = subject.evidence(&lines, threads, diagnostics)? else { return Ok(None) };
+    let marked: Vec<(Line, Explained)> = lines.into_iter().zip(found).filter(|(_, found)| !found.evidence.is_empty()).collect();
     let mut changed: [Vec<String>; 3] = [Vec::new(), Vec::new(), Vec::new()];
     let (mut letters, mut marked_letters) = (0, 0);
-    for (text, found) in &marked {
+    for (Line { text, .. }, found) in &marked {
         let parts: Vec<Range<usize>> = found.evidence.iter().map(|part| part.start..part.end).collect();
         let length: usize = parts.iter().map(ExactSizeIterator::len).sum();
         letters += text.len();
@@ -31,7 +31,8 @@ pub fn measure(rows: &Rows, subject: &Subject, most: usize, seed: u64, threads: 
     let mut figures = Faithfulness { model: subject.name.clone(), ..Faithfulness::default() };
     let rates = [&mut figures.changed_without_evidence, &mut figures.changed_without_others, &mut figures.same_with_evidence_alone];
     for (index, (rate, texts)) in rates.into_iter().zip(&changed).enumerate() {
-        let labels = subject.answers(texts, threads, diagnostics)?;
+        let lines: Vec<Line> = marked.iter().zip(texts).map(|((line, _), text)| line.with_text(text)).collect();
+        let labels = subject.answers(&lines, threads, diagnostics)?;
         // Of the third kind those that stay are counted.
         marked.iter().zip(labels).for_each(|((_, found), after)| rate.add((found.label == after) == (index == 2)));
     }

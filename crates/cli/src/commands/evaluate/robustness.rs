@@ -34,7 +34,7 @@ pub fn measure(rows: &Rows, subject: &Subject, most: usize, seed: u64, threads: 
     let before = subject.answered(&truths, scores)?;
     let spelt_truths: Vec<Vec<String>> = spelt.iter().map(|spelt| truths[spelt.line].clone()).collect();
     let scores = subject.scores(
-        spelt.iter().map(|spelt| Line { text: &spelt.text, row: Some(&rows.rows[sample[spelt.line]]) }),
+        spelt.iter().map(|spelt| Line::from(&rows.rows[sample[spelt.line]]).with_text(&spelt.text)),
         spelt.len(),
         threads,
         diagnostics,

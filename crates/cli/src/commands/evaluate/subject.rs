@@ -9,7 +9,7 @@ use attackline_dataset::Row;
 use attackline_evaluate::{Answered, Baseline, NO_TECHNIQUE};
 use attackline_findings::{Evidence, LabelView};
 use attackline_model::{AnswerCache, Classifier};
-use attackline_telemetry::LogLine;
+use attackline_telemetry::{Event, LogLine};
 use std::convert::Infallible;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -32,19 +32,34 @@ pub struct Subject {
 pub struct Line<'a> {
     /// The text.
     pub text: &'a str,
-    /// What else is known of it. Rules read it; models read the text alone.
+    /// What started it, where that is known.
+    pub parent: Option<&'a str>,
+    /// What else is known of it. Rules read it; models read text and parent.
     pub row: Option<&'a Row>,
 }
 
 impl<'a> From<&'a str> for Line<'a> {
     fn from(text: &'a str) -> Self {
-        Self { text, row: None }
+        Self { text, parent: None, row: None }
     }
 }
 
 impl<'a> From<&'a Row> for Line<'a> {
     fn from(row: &'a Row) -> Self {
-        Self { text: &row.text, row: Some(row) }
+        let parent = Some(row.parent.as_str()).filter(|parent| !parent.is_empty());
+        Self { text: &row.text, parent, row: Some(row) }
+    }
+}
+
+impl<'a> Line<'a> {
+    /// The same line with another text.
+    pub fn with_text(self, text: &'a str) -> Self {
+        Self { text, ..self }
+    }
+
+    fn log_line(self) -> LogLine {
+        let event = Event { parent: self.parent.map(str::to_owned), ..Event::default() };
+        LogLine { text: self.text.to_owned(), event, ..LogLine::default() }
     }
 }
 
@@ -104,22 +119,17 @@ impl Subject {
             .with_context(|| format!("the answers of {} can't be measured", self.name))
     }
 
-    /// The label of the answer to each text: the most probable one, whatever the threshold.
-    pub fn answers(&self, texts: &[String], threads: usize, diagnostics: &Diagnostics) -> Result<Vec<usize>> {
-        let scores = self.scores(texts.iter().map(String::as_str), texts.len(), threads, diagnostics)?;
-        let answered = self.answered(&vec![vec![self.labels[0].clone()]; texts.len()], scores)?;
-        Ok((0..texts.len()).map(|row| answered.best(row)).collect())
+    /// The label of the answer to each line: the most probable one, whatever the threshold.
+    pub fn answers(&self, lines: &[Line<'_>], threads: usize, diagnostics: &Diagnostics) -> Result<Vec<usize>> {
+        let scores = self.scores(lines.iter().copied(), lines.len(), threads, diagnostics)?;
+        let answered = self.answered(&vec![vec![self.labels[0].clone()]; lines.len()], scores)?;
+        Ok((0..lines.len()).map(|row| answered.best(row)).collect())
     }
 
-    /// The evidence for the answer to each text, and that answer's label; `None` of the baseline and of rules, which mark nothing.
-    pub fn evidence<'a>(
-        &self,
-        texts: impl Iterator<Item = &'a str> + Send,
-        threads: usize,
-        diagnostics: &Diagnostics,
-    ) -> Result<Option<Vec<Explained>>> {
+    /// The evidence for the answer to each line, and that answer's label; `None` of the baseline and of rules, which mark nothing.
+    pub fn evidence(&self, lines: &[Line<'_>], threads: usize, diagnostics: &Diagnostics) -> Result<Option<Vec<Explained>>> {
         let Kind::Model(engine, view) = &self.kind else { return Ok(None) };
-        let lines = texts.map(|text| Ok::<_, Infallible>(LogLine { text: text.to_owned(), ..LogLine::default() }));
+        let lines = lines.iter().map(|line| Ok::<_, Infallible>(line.log_line()));
         let explain = pipeline::explain(engine.as_ref(), view, self.threshold);
         let mut found = Vec::new();
         let _rest = pipeline::run(lines, engine.as_ref(), threads, diagnostics, &AnswerCache::new(0), &explain, |answers| {
@@ -130,7 +140,7 @@ impl Subject {
         Ok(Some(found))
     }
 
-    /// The probabilities of `count` texts, one a label, row after row.
+    /// The probabilities of `count` lines, one a label, row after row.
     pub fn scores<'a, L: Into<Line<'a>>>(
         &self,
         lines: impl Iterator<Item = L> + Send,
@@ -144,7 +154,7 @@ impl Subject {
             Kind::Rules(rules) => scores = rules.scores(lines, count, &self.labels, self.benign)?,
             Kind::Baseline(baseline) => lines.for_each(|line| scores.extend(baseline.predict(super::baseline::sparse(line.text)))),
             Kind::Model(engine, view) => {
-                let lines = lines.map(|line| Ok::<_, Infallible>(LogLine { text: line.text.to_owned(), ..LogLine::default() }));
+                let lines = lines.map(|line| Ok::<_, Infallible>(line.log_line()));
                 let _rest = pipeline::run(lines, engine.as_ref(), threads, diagnostics, &AnswerCache::new(0), &|_| (), |answers| {
                     let attacks = answers.iter().fold(0, |attacks, answer| {
                         let decision = view.decide(&answer.prediction.scores, self.threshold);

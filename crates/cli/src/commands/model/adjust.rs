@@ -1,4 +1,4 @@
-//! `attackline model adjust`: a bias for each label, fitted on labelled lines of the user's own kind.
+//! `attackline model adjust`: a bias for each label, and what a line's parent counts, fitted on labelled lines of the user's own kind.
 
 use super::super::{evaluate::subject::Subject, threads};
 use super::truth::truth;
@@ -7,8 +7,9 @@ use crate::exit::{Status, Unreadable};
 use crate::models::{self, ModelArgs};
 use anyhow::{Result, bail};
 use attackline_dataset::{Row, read_labelled};
-use attackline_evaluate::{BiasRow, fit_label_biases};
-use attackline_model::{Labels, ModelFolder, Role, WeightLayout};
+use attackline_evaluate::{BiasRow, ParentRow, fit_label_biases, fit_parent_share};
+use attackline_findings::log_odds;
+use attackline_model::{Labels, ModelFolder, ParentShare, Role, WeightLayout};
 use std::io::IsTerminal as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -17,8 +18,14 @@ const AFTER_HELP: &str = "\
 Example:
   attackline model adjust my-model/ --data attacks.ndjson --data harmless.ndjson --data-weights 3,1 -o adjusted/
 
-A label that is answered too readily on these lines becomes rarer, one that is answered too seldom more frequent; nothing else changes. Use
-lines that were not trained on, and measure on others. Afterwards set the threshold anew (attackline model calibrate).";
+A label that is answered too readily on these lines becomes rarer, one that is answered too seldom more frequent. Where rows have a
+parent (the command line that started theirs), it is fitted too how much that counts. Use lines that were not trained on, and measure on others. Afterwards set the threshold anew (attackline model calibrate).";
+
+/// Attacks with a parent, and benign lines with one, that it takes to say what parents count.
+const LEAST_PARENTS: usize = 50;
+
+/// How far from the usual a parent's logit is heard.
+const FURTHEST: f32 = 3.0;
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
@@ -59,9 +66,13 @@ pub fn run(args: &AdjustArgs) -> Result<Status> {
     if labels.several() {
         bail!("a model that answers with several labels has no shares to adjust");
     }
-    let rows = rows(args, &labels)?;
+    let subject = Subject::model(ModelArgs::on_the_processor(args.model.clone()).classifier(1, false)?, &[], None)?;
+    let (rows, parents) = rows(args, &subject, &labels)?;
     let biases = fit_label_biases(&rows, labels.len(), args.penalty);
     add_biases(&mut folder, &labels, &biases)?;
+    if let Some(benign) = labels.benign() {
+        hear_parents(args, &mut folder, &subject, &rows, &parents, |probabilities| attack_logit(probabilities, &biases, benign))?;
+    }
     folder.write(&args.output)?;
     let mut order: Vec<usize> = (0..labels.len()).collect();
     order.sort_by(|&a, &b| biases[b].abs().total_cmp(&biases[a].abs()));
@@ -90,12 +101,50 @@ fn add_biases(folder: &mut ModelFolder, labels: &Labels, biases: &[f64]) -> Resu
     Ok(())
 }
 
-/// The rows that have a label which the model answers with, its own or its parent's.
-fn rows(args: &AdjustArgs, labels: &Labels) -> Result<Vec<BiasRow>> {
-    let model = ModelArgs::on_the_processor(args.model.clone());
-    let subject = Subject::model(model.classifier(1, false)?, &[], None)?;
+/// Fits what parents count, where the data have enough of them.
+fn hear_parents(
+    args: &AdjustArgs,
+    folder: &mut ModelFolder,
+    subject: &Subject,
+    rows: &[BiasRow],
+    parents: &[String],
+    logit: impl Fn(&[f32]) -> f64,
+) -> Result<()> {
+    let benign = subject.benign.unwrap_or_default();
+    let known: Vec<&str> = parents.iter().map(String::as_str).filter(|parent| !parent.is_empty()).collect();
     let diagnostics = Diagnostics::new(std::io::stderr().is_terminal(), false);
-    let mut rows = Vec::new();
+    let scores = subject.scores(known.iter().copied(), known.len(), threads(args.threads), &diagnostics)?;
+    diagnostics.finish();
+    let of_lines = rows.iter().zip(parents).filter(|(_, parent)| !parent.is_empty());
+    let below = |((row, _), scores): ((&BiasRow, &String), &[f32])| ParentRow {
+        attack: logit(&row.probabilities),
+        parent: logit(scores),
+        is_attack: !row.truth.contains(&benign),
+        weight: row.weight,
+    };
+    let rows: Vec<ParentRow> = of_lines.zip(scores.chunks_exact(subject.labels.len())).map(below).collect();
+    match fit_parent_share(&rows, FURTHEST.into(), LEAST_PARENTS) {
+        Some(found) => {
+            say(format_args!("what started a line counts {:.2}, on {} lines ({:.2} is usual)", found.share, rows.len(), found.usual));
+            let parent = ParentShare { share: found.share as f32, usual: found.usual as f32, furthest: FURTHEST };
+            folder.change_settings(|settings| settings.parent = (parent.share > 0.0).then_some(parent));
+        }
+        None => say(format_args!("too few attacks or benign lines have a parent, so what started a line counts as before")),
+    }
+    Ok(())
+}
+
+/// The logit of an attack of some probabilities, biases added.
+fn attack_logit(probabilities: &[f32], biases: &[f64], benign: usize) -> f64 {
+    let share = |label: usize| f64::from(probabilities[label]) * biases[label].exp();
+    let attack: f64 = (0..probabilities.len()).filter(|&label| label != benign).map(share).sum();
+    log_odds((attack / (attack + share(benign))) as f32).into()
+}
+
+/// The rows that have a label which the model answers with, its own or its parent technique's; and of each what started it, or nothing.
+fn rows(args: &AdjustArgs, subject: &Subject, labels: &Labels) -> Result<(Vec<BiasRow>, Vec<String>)> {
+    let diagnostics = Diagnostics::new(std::io::stderr().is_terminal(), false);
+    let (mut rows, mut parents) = (Vec::new(), Vec::new());
     for (place, path) in args.data.iter().enumerate() {
         let weight = args.data_weights.get(place).copied().unwrap_or(1.0);
         let read = read_labelled(path).map_err(|error| Unreadable(error.to_string()))?;
@@ -107,13 +156,16 @@ fn rows(args: &AdjustArgs, labels: &Labels) -> Result<Vec<BiasRow>> {
             })
             .filter(|(_, truth)| !truth.is_empty())
             .collect();
+        // Biases are those of lines read alone.
         let scores = subject.scores(known.iter().map(|(row, _)| row.text.as_str()), known.len(), threads(args.threads), &diagnostics)?;
-        let fitted = known.into_iter().zip(scores.chunks_exact(labels.len()));
-        rows.extend(fitted.map(|((_, truth), scores)| BiasRow { probabilities: scores.to_vec(), truth, weight }));
+        for ((row, truth), scores) in known.into_iter().zip(scores.chunks_exact(labels.len())) {
+            rows.push(BiasRow { probabilities: scores.to_vec(), truth, weight });
+            parents.push(row.parent);
+        }
     }
     diagnostics.finish();
     if rows.is_empty() {
         bail!("none of the lines has a label that the model answers with");
     }
-    Ok(rows)
+    Ok((rows, parents))
 }

@@ -1,6 +1,7 @@
 //! `attackline model calibrate`: the threshold that keeps a false-positive rate on one's own benign lines.
 
-use super::super::{evaluate::subject::Subject, threads};
+use super::super::evaluate::subject::{Line, Subject};
+use super::super::threads;
 use crate::diagnostics::Diagnostics;
 use crate::exit::{Status, Unreadable};
 use crate::lines;
@@ -10,6 +11,7 @@ use anyhow::{Context, Result, bail};
 use attackline_dataset::read_labelled;
 use attackline_evaluate::{Rate, threshold_keeping, threshold_table};
 use attackline_model::{BENIGN, Settings};
+use attackline_telemetry::LogLine;
 use std::collections::{HashMap, HashSet};
 use std::io::{IsTerminal as _, Write as _};
 use std::num::NonZeroUsize;
@@ -44,29 +46,35 @@ fn share(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|rate| *rate > 0.0 && *rate < 1.0).ok_or_else(|| "a number above 0 and below 1 is wanted".into())
 }
 
+/// A line and its parent's.
+type Told = (String, Option<String>);
+
 /// Runs the command.
 pub fn run(args: &CalibrateArgs) -> Result<Status> {
     let model = ModelArgs::on_the_processor(args.model.clone());
     let subject = Subject::model(model.classifier(1, false)?, &[], None)?;
-    let paths: Vec<Vec<String>> = args.benign.iter().map(|path| lines::gather(std::slice::from_ref(path), usize::MAX)).collect();
+    // The same text below two parents is two lines.
+    let of = |line: LogLine| (line.text, line.event.parent);
+    let paths: Vec<Vec<Told>> = args.benign.iter().map(|path| lines::gather(std::slice::from_ref(path), usize::MAX, of)).collect();
     let mut seen = HashSet::new();
-    let benign = lines::some(paths.iter().flatten().filter(|line| seen.insert(line.as_str())).cloned().collect())?;
+    let benign: Vec<&Told> = lines::some(paths.iter().flatten().filter(|line| seen.insert(*line)).collect())?;
     let mut attacks = Vec::new();
     for path in &args.attacks {
-        let rows = read_labelled(path).map_err(|error| Unreadable(error.to_string()))?;
-        attacks.extend(rows.into_iter().filter(|row| row.label != BENIGN).map(|row| row.text));
+        attacks.extend(read_labelled(path).map_err(|error| Unreadable(error.to_string()))?.into_iter().filter(|row| row.label != BENIGN));
     }
     let diagnostics = Diagnostics::new(std::io::stderr().is_terminal(), false);
-    let scores = |texts: &[String]| -> Result<Vec<f32>> {
-        let all = subject.scores(texts.iter().map(String::as_str), texts.len(), threads(args.threads), &diagnostics)?;
-        let truths = vec![vec![subject.labels[0].clone()]; texts.len()];
+    let scores = |lines: Vec<Line<'_>>| -> Result<Vec<f32>> {
+        let count = lines.len();
+        let all = subject.scores(lines.into_iter(), count, threads(args.threads), &diagnostics)?;
+        let truths = vec![vec![subject.labels[0].clone()]; count];
         Ok(subject.answered(&truths, all)?.attack_scores().to_vec())
     };
-    let (of_benign, of_attacks) = (scores(&benign)?, scores(&attacks)?);
+    let of_benign = scores(benign.iter().map(|(text, parent)| Line { text, parent: parent.as_deref(), row: None }).collect())?;
+    let of_attacks = scores(attacks.iter().map(Line::from).collect())?;
     diagnostics.finish();
     // A line that stands in several paths counts once among all, and in each of them.
-    let score_of: HashMap<&str, f32> = benign.iter().map(String::as_str).zip(of_benign.iter().copied()).collect();
-    let of_paths: Vec<Vec<f32>> = paths.iter().map(|lines| lines.iter().map(|line| score_of[line.as_str()]).collect()).collect();
+    let score_of: HashMap<&Told, f32> = benign.iter().copied().zip(of_benign.iter().copied()).collect();
+    let of_paths: Vec<Vec<f32>> = paths.iter().map(|lines| lines.iter().map(|line| score_of[line]).collect()).collect();
     // Without attacks the table still wants one to measure on.
     let known = if of_attacks.is_empty() { vec![1.0] } else { of_attacks.clone() };
     let point = &threshold_table(&known, &of_benign, &[args.fpr])[0];

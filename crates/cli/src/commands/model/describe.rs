@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use attackline_catalog::{ATTRIBUTION, technique};
-use attackline_model::{AttackShares, EncoderSpec, ModelFolder, Pooling, WeightLayout};
+use attackline_model::{AttackShares, EncoderSpec, ModelFolder, ParentShare, Pooling, WeightLayout};
 use std::fmt::Write as _;
 
 /// How many names are listed.
@@ -51,6 +51,10 @@ pub(super) fn describe(folder: &ModelFolder) -> Result<String> {
                 gate.attacks
             )?,
         }
+    }
+    if let Some(ParentShare { share, usual, furthest }) = settings.parent {
+        let (least, most) = (usual - furthest, usual + furthest);
+        writeln!(text, "parents       count {share:.2} of what their logit of an attack is above {usual:.2}, heard from {least:.2} to {most:.2}")?;
     }
     writeln!(text, "longest line  {} tokens of {}", settings.max_length, spec.longest)?;
     let Some(labels) = &folder.labels else {

@@ -54,7 +54,6 @@ fn event<'a>(number: usize, line: &Line<'a>) -> Event<'a> {
         // An obfuscation changes the text, not the program that it starts.
         None => image::of(line.row.map_or(line.text, |row| &row.text), product),
     };
-    let parent = given(|row| &row.parent);
     Event {
         attackline_row: number,
         attackline_product: product,
@@ -66,8 +65,8 @@ fn event<'a>(number: usize, line: &Line<'a>) -> Event<'a> {
         script_block_text: is_script.then_some(line.text),
         original_file_name: image.as_deref().map(|image| image::file_name(image).to_owned()),
         image,
-        parent_image: parent.and_then(|parent| image::of(parent, product)),
-        parent_command_line: parent,
+        parent_image: line.parent.and_then(|parent| image::of(parent, product)),
+        parent_command_line: line.parent,
         user: given(|row| &row.user),
     }
 }
@@ -89,7 +88,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn of(row: &Row) -> Value {
-        serde_json::from_slice(&super::json(7, &Line { text: &row.text, row: Some(row) })).unwrap()
+        serde_json::from_slice(&super::json(7, &Line::from(row))).unwrap()
     }
 
     #[test]
@@ -125,7 +124,7 @@ mod tests {
     #[test]
     fn an_obfuscated_line_starts_the_same_program() {
         let row = Row { text: "net user".into(), shell: "cmd".into(), platform: "windows".into(), ..Row::default() };
-        let spelt: Value = serde_json::from_slice(&super::json(0, &Line { text: "n^et user", row: Some(&row) })).unwrap();
+        let spelt: Value = serde_json::from_slice(&super::json(0, &Line::from(&row).with_text("n^et user"))).unwrap();
         assert_eq!((&spelt["CommandLine"], &spelt["Image"]), (&json!("n^et user"), &json!("C:\\Windows\\System32\\net.exe")));
     }
 }
