@@ -9,6 +9,7 @@ use anyhow::{Context, Result};
 use attackline_findings::{Evidence, LabelView, ParentWord, answers, evidence, parent_line};
 use attackline_model::{AnswerCache, Classifier, ModelError, Prediction};
 use attackline_telemetry::LogLine;
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -154,13 +155,19 @@ fn work(jobs: &Mutex<Receiver<Job>>, classifier: &dyn Classifier, cache: &Answer
 pub fn classify(lines: Vec<LogLine>, classifier: &dyn Classifier, cache: &AnswerCache) -> Answers {
     let texts = lines.iter().flat_map(|line| [Some(line.text.as_str()), parent_line(classifier, line)]).flatten();
     let known = answers(texts, classifier, cache);
-    let answer = |line: &LogLine| {
+    // The same line below the same parent is heard once.
+    let mut heard: HashMap<(&str, &str), Option<(ParentWord, Arc<Prediction>)>> = HashMap::new();
+    let answer = |line| -> Result<_, ModelError> {
+        let LogLine { text, cut, .. }: &LogLine = line;
         // The error once more, for each line that has it.
-        let own =
-            known.get(line.text.as_str()).ok_or_else(|| classifier.encode(&line.text).expect_err("a text without an answer can't be encoded"))?;
-        let parent = parent_line(classifier, line).and_then(|parent| ParentWord::new(classifier, &known.get(parent)?.prediction));
-        let prediction = parent.map_or_else(|| Arc::clone(&own.prediction), |parent| Arc::new(parent.heard(&own.prediction)));
-        Ok((own.truncated || line.cut, parent, prediction))
+        let own = known.get(text.as_str()).ok_or_else(|| classifier.encode(text).expect_err("a text without an answer can't be encoded"))?;
+        let hear = |parent: &str| {
+            let word = ParentWord::new(classifier, &known.get(parent)?.prediction)?;
+            Some((word, Arc::new(word.heard(&own.prediction))))
+        };
+        let with_parent = parent_line(classifier, line).and_then(|parent| heard.entry((text, parent)).or_insert_with(|| hear(parent)).clone());
+        let (parent, prediction) = with_parent.map_or_else(|| (None, Arc::clone(&own.prediction)), |(word, heard)| (Some(word), heard));
+        Ok((own.truncated || *cut, parent, prediction))
     };
     let answers: Vec<Result<_, ModelError>> = lines.iter().map(answer).collect();
     let put = |(line, answer): (LogLine, Result<_, ModelError>)| {
