@@ -145,6 +145,44 @@ fn stockpile_abilities_become_rows() {
 }
 
 #[test]
+fn emulation_plans_become_rows() {
+    let plan = r##"
+# As the library's plans have it: blanks behind ids, arguments with defaults, a list of executors that repeats the platforms'.
+- emulation_plan_details:
+    id: 0ad7e0a3-3f8d-4a2f-9b8e-1c1c5f6d7e8f
+    adversary_name: Nobody
+    format_version: 1.0
+- id: 6a1d6b3e-0c52-4b3c-8a0e-5b1a8f3f9d11
+  name: Domain account
+  technique:
+    attack_id: T1087.002 
+  platforms:
+    windows:
+      cmd:
+        command: |
+          net user #{initial.target.user} /domain #{port} #{other.password}
+        payloads: [one.exe]
+        cleanup: |
+          del one.exe
+  input_arguments:
+    initial.target.user: {description: who, type: string, default: r.miller}
+    port: {default: 8443}
+    unused: {type: Path}
+  executors:
+    - name: command_prompt
+      command: |
+        "net user r.miller /domain"
+"##;
+    let files = [("one/Emulation_Plan/yaml/one.yaml", plan), ("one/Resources/conf.yaml", "not: [read"), ("dictionary.yaml", "- not: read")];
+    let import = Folder::new(&files).import(ImportSource::Emulation);
+    assert_eq!(errors(&import), Vec::<String>::new());
+    assert_eq!(texts(&import), [("T1087.002", "process_creation", "windows", "net user r.miller /domain 8443 Winter2024!")]);
+    let row = &import.rows[0];
+    let place = "center-for-threat-informed-defense/adversary_emulation_library:one/Emulation_Plan/yaml/one.yaml";
+    assert_eq!((row.source.as_str(), row.licence.as_str()), (place, "Apache-2.0"));
+}
+
+#[test]
 fn procedure_examples_become_sentences() {
     let reference = |id: &str| format!(r#""external_references":[{{"source_name":"other"}},{{"source_name":"mitre-attack","external_id":"{id}"}}]"#);
     let uses = |target: &str, more: &str| {

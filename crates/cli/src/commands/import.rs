@@ -55,6 +55,8 @@ enum Source {
     Atomic,
     /// Caldera's stockpile: a checkout, or an ability's YAML
     Stockpile,
+    /// The Adversary Emulation Library: a checkout, or a plan's YAML
+    Emulation,
     /// ATT&CK as a STIX bundle: procedure examples
     Stix,
     /// The tldr pages: benign commands
@@ -71,6 +73,7 @@ impl From<Source> for ImportSource {
         match source {
             Source::Atomic => Self::Atomic,
             Source::Stockpile => Self::Stockpile,
+            Source::Emulation => Self::Emulation,
             Source::Stix => Self::Stix,
             Source::Tldr => Self::Tldr,
             Source::Markdown => Self::Markdown,

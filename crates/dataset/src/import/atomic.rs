@@ -21,8 +21,9 @@ struct Test {
     executor: Option<Executor>,
 }
 
+/// What a test leaves open, and what stands for it.
 #[derive(Deserialize)]
-struct Argument {
+pub(super) struct Argument {
     default: Option<String>,
 }
 
@@ -87,7 +88,7 @@ fn platform(supported: &[String], interpreter: Interpreter) -> &'static str {
 const DEEPEST: usize = 4;
 
 /// The command with the arguments' defaults. Nothing if that is too long.
-fn substituted(command: &str, arguments: Option<&BTreeMap<String, Argument>>) -> Option<String> {
+pub(super) fn substituted(command: &str, arguments: Option<&BTreeMap<String, Argument>>) -> Option<String> {
     let mut text = command.to_owned();
     for _ in 0..DEEPEST {
         for (name, argument) in arguments.into_iter().flatten() {

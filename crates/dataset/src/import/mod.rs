@@ -3,6 +3,7 @@
 
 mod atomic;
 mod commands;
+mod emulation;
 mod files;
 mod fill;
 mod labelled;
@@ -30,6 +31,8 @@ pub enum ImportSource {
     Atomic,
     /// A checkout of Caldera's stockpile, or an ability's YAML file.
     Stockpile,
+    /// A checkout of the Adversary Emulation Library, or a plan's YAML file.
+    Emulation,
     /// A STIX bundle of ATT&CK.
     Stix,
     /// A checkout of the tldr pages, or one page.
@@ -46,6 +49,7 @@ impl ImportSource {
         match self {
             Self::Atomic => ("redcanaryco/atomic-red-team", "MIT"),
             Self::Stockpile => ("mitre/stockpile", "Apache-2.0"),
+            Self::Emulation => ("center-for-threat-informed-defense/adversary_emulation_library", "Apache-2.0"),
             Self::Stix => ("attack", "ATT&CK terms of use"),
             Self::Tldr => ("tldr-pages/tldr", "CC-BY-4.0"),
             Self::Markdown | Self::Labelled => ("", ""),
@@ -116,6 +120,7 @@ pub fn import(source: ImportSource, path: &Path, options: &ImportOptions) -> Imp
     match source {
         ImportSource::Atomic => atomic::read(path, &origin, &mut import),
         ImportSource::Stockpile => stockpile::read(path, &origin, &mut import),
+        ImportSource::Emulation => emulation::read(path, &origin, &mut import),
         ImportSource::Stix => stix::read(path, &origin, &mut import),
         ImportSource::Tldr => tldr::read(path, &origin, &mut import),
         ImportSource::Markdown => markdown::read(path, &origin, &mut import),

@@ -1,10 +1,12 @@
 //! Caldera's stockpile: `data/abilities/discovery/….yml` holds abilities, each with commands by platform and executor.
 
+use super::atomic::{Argument, substituted};
 use super::commands::Interpreter;
 use super::files::{failed, files, has_extension, place, text};
 use super::fill::{fill, user};
-use super::{Import, Origin, Script, yaml};
+use super::{Import, Origin, Script, TOO_LONG, yaml};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use std::{collections::BTreeMap, path::Path};
 
 #[derive(Deserialize)]
@@ -16,6 +18,10 @@ struct Ability {
     /// Newer files have them as a list.
     #[serde(default)]
     executors: Vec<Executor>,
+    /// Values of what the commands leave open, in emulation plans.
+    input_arguments: Option<BTreeMap<String, Argument>>,
+    /// An emulation plan begins with this in the place of an ability.
+    emulation_plan_details: Option<IgnoredAny>,
 }
 
 #[derive(Deserialize)]
@@ -31,16 +37,25 @@ struct Executor {
 }
 
 pub(super) fn read(path: &Path, origin: &Origin, import: &mut Import) {
-    let ability =
-        |path: &Path| has_extension(path, &["yml", "yaml"]) && (path.components().any(|part| part.as_os_str() == "abilities") || is_flat(path));
-    for file in files(path, "abilities (data/abilities/…/….yml)", ability, import) {
+    let ability = |path: &Path| is_below(path, "abilities") || is_flat(path);
+    read_abilities(path, "abilities (data/abilities/…/….yml)", ability, "data", origin, import);
+}
+
+/// Whether a folder of this name is on the path.
+pub(super) fn is_below(path: &Path, folder: &str) -> bool {
+    path.components().any(|part| part.as_os_str() == folder)
+}
+
+/// Reads the abilities of the YAML files that are `wanted`; `anchor` is where their places in the repository begin.
+pub(super) fn read_abilities(path: &Path, what: &str, wanted: impl Fn(&Path) -> bool, anchor: &str, origin: &Origin, import: &mut Import) {
+    for file in files(path, what, |path| has_extension(path, &["yml", "yaml"]) && wanted(path), import) {
         let Some(text) = text(&file, yaml::LARGEST, import) else { continue };
         // A file holds a list of abilities, or one.
         let one = |reason| yaml::parse::<Ability>(&text).map(|one| vec![one]).map_err(|_| reason);
         match yaml::parse::<Vec<Ability>>(&text).or_else(one) {
             Ok(abilities) => {
                 import.files += 1;
-                let place = place(&file, path, "data");
+                let place = place(&file, path, anchor);
                 abilities.iter().for_each(|ability| rows(ability, &place, origin, import));
             }
             Err(reason) => failed(import, &file, reason),
@@ -55,6 +70,9 @@ fn is_flat(path: &Path) -> bool {
 }
 
 fn rows(ability: &Ability, place: &str, origin: &Origin, import: &mut Import) {
+    if ability.emulation_plan_details.is_some() {
+        return;
+    }
     let attack_id = ability.technique.as_ref().and_then(|technique| technique.attack_id.as_deref());
     let Some(label) = attack_id.or(ability.technique_id.as_deref()) else { return import.pass_over("abilities without a technique", 1) };
     let by_platform = ability.platforms.iter().flat_map(|(platform, executors)| {
@@ -87,7 +105,10 @@ fn rows(ability: &Ability, place: &str, origin: &Origin, import: &mut Import) {
             import.pass_over("executors without a command", 1);
             continue;
         };
-        origin.take_script(&Script { place, label, platform, interpreter }, &with_facts(command), import);
+        match substituted(command, ability.input_arguments.as_ref()) {
+            Some(text) => origin.take_script(&Script { place, label, platform, interpreter }, &text, import),
+            None => import.pass_over(TOO_LONG, 1),
+        }
     }
 }
 
