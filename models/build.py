@@ -30,6 +30,8 @@ parser.add_argument("--hold-out", default="^$", help="templates of the specifica
 parser.add_argument("--samples", type=int, default=800_000, help="lines to generate, of which the stages take theirs")
 parser.add_argument("--lines", type=int, default=400_000, help="generated lines of the long stage, at most")
 parser.add_argument("--short-lines", type=int, default=60_000, help="generated lines of the short stage")
+parser.add_argument("--extra", help="a folder like DATA/train: rows of further public sources (models/sources.tsv)")
+parser.add_argument("--short-only", action="store_true", help="no long stage: BASE knows the templates, and the short stage goes over its lines twice")
 parser.add_argument("--least", type=int, default=7, help="a label needs so many templates, or twelve public lines")
 arguments = parser.parse_args()
 work = arguments.work
@@ -37,6 +39,8 @@ os.makedirs(work, exist_ok=True)
 program = os.path.abspath(arguments.attackline)
 public = {f"{side}_{kind}": os.path.abspath(os.path.join(arguments.data, side, f"{kind}.jsonl"))
           for side in ("train", "dev") for kind in ("commands_attack", "commands_benign", "narrative")}
+if arguments.extra:
+    public |= {f"extra_{kind}": os.path.abspath(os.path.join(arguments.extra, f"{kind}.jsonl")) for kind in ("commands_attack", "commands_benign", "narrative")}
 
 
 def path(name):
@@ -129,13 +133,20 @@ def stage(name, most, most_favoured, limit, seed):
     print(name, len(taken), "lines of", len(count), "templates", flush=True)
 
 
-def train(name, data, base, rate, head_rate, seed, benign, weights):
+def extra():
+    """The further sources' files, and what a row of each counts."""
+    names = ["extra_commands_attack", "extra_commands_benign", "extra_narrative"] if arguments.extra else []
+    return [path(f"{name}.jsonl") for name in names], ["2.5", "3", "2"][:len(names)]
+
+
+def train(name, data, base, rate, head_rate, seed, benign, weights, epochs="1"):
     """`weights`: what a row of the generated lines, of the attack commands, the benign ones and the sentences counts."""
     if not missing(name):
         return
-    files = [path(data), path("attack.jsonl"), benign, path("narrative.jsonl")]
+    files = [path(data), path("attack.jsonl"), benign, path("narrative.jsonl"), *extra()[0]]
+    weights = ",".join([weights, *extra()[1]])
     checkpoint = path(f"{name}-run")
-    attackline("train", "--labels", ",".join(labels), *flags("--data", files), "--data-weights", weights, "--base", path(base), "--epochs", "1",
+    attackline("train", "--labels", ",".join(labels), *flags("--data", files), "--data-weights", weights, "--base", path(base), "--epochs", epochs,
                "--learning-rate", rate, "--head-learning-rate", head_rate, "--token-dropout", "0.12", "--bf16-products", "--seed", str(seed), "--checkpoint-dir", checkpoint,
                "--checkpoint-every", "400", *(["--resume"] if os.path.exists(checkpoint) else []), "-o", path(name))
 
@@ -175,27 +186,32 @@ if missing("labels.json"):
     json.dump({"labels": sorted(found), "held": held}, open(path("labels.json"), "w"))
 chosen = json.load(open(path("labels.json")))
 labels, held = chosen["labels"], set(chosen["held"])
-if missing("benign10.jsonl"):
-    for name, file in (("narrative", "train_narrative"), ("attack", "train_commands_attack")):
+if missing("benign_some.jsonl"):
+    further = [(name, name) for name in public if name.startswith("extra_")]
+    for name, file in (("narrative", "train_narrative"), ("attack", "train_commands_attack"), *further):
         write_lines(f"{name}.jsonl", [{**line, "label": known(line["label"], labels), "labels": []} for line in lines(file) if known(line["label"], labels)])
     benign = lines("train_commands_benign")
     random.Random(arguments.seed).shuffle(benign)
-    write_lines("benign10.jsonl", benign[:10_000])
+    write_lines("benign_some.jsonl", benign[:20_000 if arguments.short_only else 10_000])
 if missing("stage/validation.csv"):
     stage("stage", 5, 8, arguments.lines, 1)
 if missing("short/validation.csv"):
     stage("short", 1, 3, arguments.short_lines, 2)
 if missing("grams/train.csv"):
     write_rows("grams/train.csv", learnt())
-train("first", "stage", "base", "2.5e-4", "1e-3", arguments.seed + 2, public["train_commands_benign"], "1,1.5,1,1")
-train("second", "short", "first", "1.2e-4", "6e-4", arguments.seed + 3, path("benign10.jsonl"), "1,3,1,2")
-mean("mean", "second", "first", "base")
+if arguments.short_only:
+    train("second", "short", "base", "1.4e-4", "7e-4", arguments.seed + 3, path("benign_some.jsonl"), "1,2,1,1.5", epochs="2")
+    mean("mean", "second", "base")
+else:
+    train("first", "stage", "base", "2.5e-4", "1e-3", arguments.seed + 2, public["train_commands_benign"], "1,1.5,1,1")
+    train("second", "short", "first", "1.2e-4", "6e-4", arguments.seed + 3, path("benign_some.jsonl"), "1,3,1,2")
+    mean("mean", "second", "first", "base")
 dev = [public[f"dev_{kind}"] for kind in ("commands_attack", "commands_benign", "narrative")]
 if missing("int8"):
-    attackline("model", "quantize", path("mean"), "-o", path("int8"), "--data", path("stage/validation.csv"), path("benign10.jsonl"), path("narrative.jsonl"), "--lines", "1024")
+    attackline("model", "quantize", path("mean"), "-o", path("int8"), "--data", path("stage/validation.csv"), path("benign_some.jsonl"), path("narrative.jsonl"), "--lines", "1024")
 if missing("ngrams"):
-    attackline("model", "ngrams", path("int8"), *flags("--data", [path("grams"), path("attack.jsonl"), public["train_commands_benign"], path("narrative.jsonl")]),
-               "--data-weights", "1,3,1,2", *flags("--validation", dev), "--validation-weights", "2,1,1", "--epochs", "3", "--width", "64", "-o", path("ngrams"))
+    attackline("model", "ngrams", path("int8"), *flags("--data", [path("grams"), path("attack.jsonl"), public["train_commands_benign"], path("narrative.jsonl"), *extra()[0]]),
+               "--data-weights", ",".join(["1", "3", "1", "2", *extra()[1]]), *flags("--validation", dev), "--validation-weights", "2,1,1", "--epochs", "3", "--width", "64", "-o", path("ngrams"))
 if missing("adjusted"):
     attackline("model", "adjust", path("ngrams"), *flags("--data", dev), "--data-weights", "2,1,1", "--penalty", "3", "-o", path("adjusted"))
 attackline("model", "calibrate", path("adjusted"), "--benign", dev[1], "--attacks", dev[0], "--fpr", "1e-3")
