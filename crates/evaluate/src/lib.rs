@@ -43,7 +43,7 @@ pub use html::html_page;
 pub use intervals::Intervals;
 pub use label_bias::{BiasRow, fit_label_biases};
 pub use paired::{Comparison, McNemar};
-pub use parent_share::{FittedParent, ParentRow, fit_parent_share};
+pub use parent_share::{FittedParent, ParentBounds, ParentRow, fit_parent_share};
 pub use pool::{PoolRow, fit_pool};
 pub use ranking::Ranking;
 pub use rate::{Rate, false_positive_rate};

@@ -28,11 +28,22 @@ pub struct FittedParent {
     pub usual: f64,
 }
 
-/// The share `w` that makes `attack + w · clamp(parent - usual, ±furthest) + b` the most probable account of which rows are attacks. The bias `b` is fitted
-/// beside it and left out: how many of these lines with parents are attacks says nothing of others. From 0 to 1, since lines whose parents tell all
-/// would have them count without end. `None` where there are fewer than
-/// `least` attacks or benign lines.
-pub fn fit_parent_share(rows: &[ParentRow], furthest: f64, least: usize) -> Option<FittedParent> {
+/// Within what bounds a parent is heard.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ParentBounds {
+    /// How far from the usual its logit is heard.
+    pub furthest: f64,
+    /// The greatest share: lines whose parents tell all would have them count without end.
+    pub most: f64,
+    /// The fewest attacks, and the fewest benign lines, that it is fitted on.
+    pub least: usize,
+}
+
+/// The share `w` that makes `attack + w · clamp(parent - usual, ±furthest) + b` the most probable account of which rows are attacks. The bias `b` is
+/// fitted beside it and left out: how many of these lines with parents are attacks says nothing of others. Never below 0. `None` where there are too
+/// few rows.
+pub fn fit_parent_share(rows: &[ParentRow], bounds: ParentBounds) -> Option<FittedParent> {
+    let ParentBounds { furthest, most, least } = bounds;
     let attacks = rows.iter().filter(|row| row.is_attack).count();
     if attacks < least.max(1) || rows.len() - attacks < least.max(1) {
         return None;
@@ -56,12 +67,16 @@ pub fn fit_parent_share(rows: &[ParentRow], furthest: f64, least: usize) -> Opti
         share -= ((second * slope[0] - mixed * slope[1]) / determinant).clamp(-1.0, 1.0);
         bias -= ((first * slope[1] - mixed * slope[0]) / determinant).clamp(-1.0, 1.0);
     }
-    Some(FittedParent { share: share.clamp(0.0, 1.0), usual })
+    Some(FittedParent { share: share.clamp(0.0, most), usual })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn fitted(rows: &[ParentRow], furthest: f64, least: usize) -> Option<FittedParent> {
+        fit_parent_share(rows, ParentBounds { furthest, most: 2.0, least })
+    }
 
     /// Lines at even odds of which, below parents at `near` and `far`, shares of e^near and e^far to one are attacks.
     fn rows(near: f64, far: f64) -> Vec<ParentRow> {
@@ -74,23 +89,23 @@ mod tests {
 
     #[test]
     fn the_share_is_what_the_parents_are_worth() {
-        let found = fit_parent_share(&rows(-1.0, 2.0), 10.0, 2).map(|found| found.share);
+        let found = fitted(&rows(-1.0, 2.0), 10.0, 2).map(|found| found.share);
         assert!(found.is_some_and(|share| (share - 1.0).abs() < 0.01), "{found:?}");
         let halved: Vec<ParentRow> = rows(-1.0, 2.0).into_iter().map(|row| ParentRow { parent: 2.0 * row.parent + 7.0, ..row }).collect();
-        let found = fit_parent_share(&halved, 20.0, 2).map(|found| found.share);
+        let found = fitted(&halved, 20.0, 2).map(|found| found.share);
         assert!(found.is_some_and(|share| (share - 0.5).abs() < 0.01), "wherever they lie: {found:?}");
     }
 
     #[test]
     fn parents_that_say_nothing_or_the_opposite_count_nothing() {
         let misled: Vec<ParentRow> = rows(-1.0, 2.0).into_iter().map(|row| ParentRow { is_attack: !row.is_attack, ..row }).collect();
-        assert_eq!(fit_parent_share(&misled, 10.0, 2).map(|found| found.share), Some(0.0));
+        assert_eq!(fitted(&misled, 10.0, 2).map(|found| found.share), Some(0.0));
         let same: Vec<ParentRow> = rows(-1.0, 2.0).into_iter().map(|row| ParentRow { parent: -3.0, ..row }).collect();
-        let found = fit_parent_share(&same, 10.0, 2);
+        let found = fitted(&same, 10.0, 2);
         assert!(found.is_some_and(|found| found.share.abs() < 1e-9 && found.usual == -3.0), "{found:?}");
         let telling = [(true, 4.0), (false, -4.0)].map(|(is_attack, parent)| ParentRow { attack: 0.0, parent, is_attack, weight: 50.0 });
-        assert_eq!(fit_parent_share(&telling, 3.0, 1).map(|found| found.share), Some(1.0));
-        assert_eq!(fit_parent_share(&rows(-1.0, 2.0), 10.0, 3), None, "too few to say");
-        assert_eq!(fit_parent_share(&[], 10.0, 0), None);
+        assert_eq!(fitted(&telling, 3.0, 1).map(|found| found.share), Some(2.0), "no more than is allowed");
+        assert_eq!(fitted(&rows(-1.0, 2.0), 10.0, 3), None, "too few to say");
+        assert_eq!(fitted(&[], 10.0, 0), None);
     }
 }

@@ -7,7 +7,7 @@ use crate::exit::{Status, Unreadable};
 use crate::models::{self, ModelArgs};
 use anyhow::{Result, bail};
 use attackline_dataset::{Row, read_labelled};
-use attackline_evaluate::{BiasRow, ParentRow, fit_label_biases, fit_parent_share};
+use attackline_evaluate::{BiasRow, ParentBounds, ParentRow, fit_label_biases, fit_parent_share};
 use attackline_findings::log_odds;
 use attackline_model::{Labels, ModelFolder, ParentShare, Role, WeightLayout};
 use std::io::IsTerminal as _;
@@ -21,11 +21,9 @@ Example:
 A label that is answered too readily on these lines becomes rarer, one that is answered too seldom more frequent. Where rows have a
 parent (the command line that started theirs), it is fitted too how much that counts. Use lines that were not trained on, and measure on others. Afterwards set the threshold anew (attackline model calibrate).";
 
-/// Attacks with a parent, and benign lines with one, that it takes to say what parents count.
-const LEAST_PARENTS: usize = 50;
-
-/// How far from the usual a parent's logit is heard.
-const FURTHEST: f32 = 3.0;
+/// How a parent is heard. What scripts of administrators start is the reason for the greatest share: of lines that were recorded below services and shells the fit would
+/// take 0.9, and below harmless scripts that look alarming three times as many of them would be reported as without parents.
+const PARENTS: ParentBounds = ParentBounds { furthest: 3.0, most: 0.5, least: 50 };
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
@@ -123,10 +121,10 @@ fn hear_parents(
         weight: row.weight,
     };
     let rows: Vec<ParentRow> = of_lines.zip(scores.chunks_exact(subject.labels.len())).map(below).collect();
-    match fit_parent_share(&rows, FURTHEST.into(), LEAST_PARENTS) {
+    match fit_parent_share(&rows, PARENTS) {
         Some(found) => {
             say(format_args!("what started a line counts {:.2}, on {} lines ({:.2} is usual)", found.share, rows.len(), found.usual));
-            let parent = ParentShare { share: found.share as f32, usual: found.usual as f32, furthest: FURTHEST };
+            let parent = ParentShare { share: found.share as f32, usual: found.usual as f32, furthest: PARENTS.furthest as f32 };
             folder.change_settings(|settings| settings.parent = (parent.share > 0.0).then_some(parent));
         }
         None => say(format_args!("too few attacks or benign lines have a parent, so what started a line counts as before")),
