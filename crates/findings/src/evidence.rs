@@ -114,7 +114,7 @@ fn scores_without(
     let mut predictions = classifier.classify(&rests.into_iter().flatten().collect::<Vec<_>>()).into_iter();
     let score = |readable: bool| {
         let prediction = if readable { predictions.next() } else { None }?;
-        let prediction = parent.map_or_else(|| prediction.clone(), |parent| parent.heard(&prediction));
+        let prediction = if let Some(parent) = parent { parent.heard(&prediction) } else { prediction };
         Some(view.decide(&prediction.scores, 0.5).scores[label])
     };
     readable.into_iter().map(score).collect()

@@ -16,9 +16,10 @@ pub struct ParentWord {
 }
 
 impl ParentWord {
-    /// By the model's answer to the parent's line; `None` where the model reads lines alone, or knows no Benign.
+    /// By the model's answer to the parent's line; `None` where the model reads lines alone, knows no Benign, or has labels that don't exclude each other.
     pub fn new(classifier: &dyn Classifier, parent: &Prediction) -> Option<Self> {
-        let (share, benign) = (classifier.parent_share()?, classifier.labels().benign()?);
+        let (share, labels) = (classifier.parent_share()?, classifier.labels());
+        let benign = labels.benign().filter(|_| !labels.several())?;
         let attack = rest(&parent.scores, benign);
         let shift = share.share * (log_odds(attack) - share.usual).clamp(-share.furthest, share.furthest);
         Some(Self { attack, shift, benign })

@@ -21,8 +21,8 @@ pub struct KeptAnswer {
     pub prediction: Arc<Prediction>,
 }
 
-/// A bounded memory of answers by the exact text of the line. A line's answer depends on nothing else, so this never changes one; it only
-/// saves the time. When it is full, what was not asked for lately is forgotten.
+/// A bounded memory of answers by the exact text of the line. Read alone, a line's answer depends on nothing else, so this never changes
+/// one; it only saves the time. When it is full, what was not asked for lately is forgotten.
 #[derive(Debug)]
 pub struct AnswerCache {
     shards: Vec<Mutex<Shard>>,

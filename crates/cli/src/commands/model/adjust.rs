@@ -18,11 +18,12 @@ const AFTER_HELP: &str = "\
 Example:
   attackline model adjust my-model/ --data attacks.ndjson --data harmless.ndjson --data-weights 3,1 -o adjusted/
 
-A label that is answered too readily on these lines becomes rarer, one that is answered too seldom more frequent. Where rows have a
-parent (the command line that started theirs), it is fitted too how much that counts. Use lines that were not trained on, and measure on others. Afterwards set the threshold anew (attackline model calibrate).";
+A label that is answered too readily on these lines becomes rarer, one that is answered too seldom more frequent. Where rows
+have a parent (the command line that started theirs), it is fitted too how much that counts. Use lines that were not trained on, and measure on
+others. Afterwards set the threshold anew (attackline model calibrate).";
 
-/// How a parent is heard. What scripts of administrators start is the reason for the greatest share: of lines that were recorded below services and shells the fit would
-/// take 0.9, and below harmless scripts that look alarming three times as many of them would be reported as without parents.
+/// How a parent is heard. What administrators' scripts start is the reason for the greatest share: on lines that were recorded below services and
+/// shells the fit would take 0.9, and below harmless scripts that look alarming three to four times as many of them would be reported as without.
 const PARENTS: ParentBounds = ParentBounds { furthest: 3.0, most: 0.5, least: 50 };
 
 /// The arguments.
