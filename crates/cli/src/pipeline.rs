@@ -150,13 +150,16 @@ fn work(jobs: &Mutex<Receiver<Job>>, classifier: &dyn Classifier, cache: &Answer
     }
 }
 
+/// What a line's parent says, and the line's answer with it heard.
+type Heard = (ParentWord, Arc<Prediction>);
+
 /// Answers lines and what started them: from the cache, else in batches of bounded size, each text once. A line's answer does not depend on its
 /// company.
 pub fn classify(lines: Vec<LogLine>, classifier: &dyn Classifier, cache: &AnswerCache) -> Answers {
     let texts = lines.iter().flat_map(|line| [Some(line.text.as_str()), parent_line(classifier, line)]).flatten();
     let known = answers(texts, classifier, cache);
     // The same line below the same parent is heard once.
-    let mut heard: HashMap<(&str, &str), Option<(ParentWord, Arc<Prediction>)>> = HashMap::new();
+    let mut heard: HashMap<(&str, &str), Option<Heard>> = HashMap::new();
     let answer = |line| -> Result<_, ModelError> {
         let LogLine { text, cut, .. }: &LogLine = line;
         // The error once more, for each line that has it.

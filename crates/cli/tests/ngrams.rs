@@ -6,6 +6,8 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::Output;
 
+const TINY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../engine/tests/data/tiny-bert");
+
 fn attackline(arguments: &[&str]) -> Output {
     Command::cargo_bin("attackline").unwrap().args(arguments).output().unwrap()
 }
@@ -24,16 +26,21 @@ fn rows(first: usize) -> String {
     (first..first + 400).map(row).collect()
 }
 
+/// The command that makes `both` in the folder, a tiny model with n-grams beside it, after writing the rows that it wants.
+fn training(directory: &Path) -> Vec<String> {
+    let path = |name: &str| directory.join(name).to_str().unwrap().to_owned();
+    std::fs::write(path("train.ndjson"), rows(0)).unwrap();
+    std::fs::write(path("validation.ndjson"), rows(5_000)).unwrap();
+    let words = ["model", "ngrams", TINY, "--data", &path("train.ndjson"), "--validation", &path("validation.ndjson"), "--buckets", "4096", "-o"];
+    words.into_iter().map(str::to_owned).chain([path("both")]).collect()
+}
+
 #[test]
 fn ngrams_are_heard_beside_the_encoder_and_settle_lines_before_it() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
-    std::fs::write(path("train.ndjson"), rows(0)).unwrap();
-    std::fs::write(path("validation.ndjson"), rows(5_000)).unwrap();
-    let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/tests/data/tiny-bert");
-    let (tiny, model) = (tiny.to_str().unwrap(), path("both"));
-    let command = ["model", "ngrams", tiny, "--data", &path("train.ndjson"), "--validation", &path("validation.ndjson"), "--buckets", "4096"];
-    let command = [&command[..], &["-o", &model]].concat();
+    let (training, model) = (training(directory.path()), path("both"));
+    let command: Vec<&str> = training.iter().map(String::as_str).collect();
     let output = attackline(&command);
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(text(&output.stderr).contains("the gate at"), "{}", text(&output.stderr));
@@ -61,7 +68,7 @@ fn ngrams_are_heard_beside_the_encoder_and_settle_lines_before_it() {
     // Without lines to learn from, its own n-grams stay and the shares are found anew: on the same lines they are the same.
     let refitted = path("refitted");
     let refit = |from: &str| attackline(&["model", "ngrams", from, "--validation", &path("validation.ndjson"), "-o", &refitted]);
-    let refused = refit(tiny);
+    let refused = refit(TINY);
     assert!(refused.status.code() == Some(2) && text(&refused.stderr).contains("--data"), "{}", text(&refused.stderr));
     assert!(refit(&model).status.success());
     let settings = |folder: &str| -> Value {
@@ -72,7 +79,7 @@ fn ngrams_are_heard_beside_the_encoder_and_settle_lines_before_it() {
 
     let again = attackline(&command);
     assert_eq!(again.status.code(), Some(2));
-    let none = attackline(&["classify", "--model", tiny, "--gate", "whoami"]);
+    let none = attackline(&["classify", "--model", TINY, "--gate", "whoami"]);
     assert!(none.status.code() == Some(2) && text(&none.stderr).contains("no n-gram model"), "{}", text(&none.stderr));
 }
 
@@ -80,8 +87,6 @@ fn ngrams_are_heard_beside_the_encoder_and_settle_lines_before_it() {
 fn what_started_a_line_counts_as_much_as_the_data_say() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
-    std::fs::write(path("train.ndjson"), rows(0)).unwrap();
-    std::fs::write(path("validation.ndjson"), rows(5_000)).unwrap();
     // The same words are an attack below one and harmless below another.
     let below = |number: usize| match number % 8 {
         0..4 => format!("{{\"text\":\"collect {number}\",\"label\":\"T1049\",\"parent\":\"netstat -ano {number}\"}}\n"),
@@ -90,11 +95,9 @@ fn what_started_a_line_counts_as_much_as_the_data_say() {
     };
     std::fs::write(path("parents.ndjson"), (0..400).map(below).collect::<String>()).unwrap();
     std::fs::write(path("few.ndjson"), (0..80).map(below).collect::<String>()).unwrap();
-    let tiny = Path::new(env!("CARGO_MANIFEST_DIR")).join("../engine/tests/data/tiny-bert");
-    let (tiny, model, few, adjusted) = (tiny.to_str().unwrap(), path("both"), path("few"), path("adjusted"));
-    let (train, validation) = (path("train.ndjson"), path("validation.ndjson"));
-    let made = ["model", "ngrams", tiny, "--data", &train, "--validation", &validation, "--buckets", "4096", "-o", &model];
-    assert!(attackline(&made).status.success());
+    let (model, few, adjusted) = (path("both"), path("few"), path("adjusted"));
+    let made = training(directory.path());
+    assert!(attackline(&made.iter().map(String::as_str).collect::<Vec<_>>()).status.success());
     let said = |data: &str, to: &str| {
         let output = attackline(&["model", "adjust", &model, "--data", &path(data), "-o", to]);
         assert!(output.status.success(), "{}", text(&output.stderr));
