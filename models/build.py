@@ -37,10 +37,11 @@ arguments = parser.parse_args()
 work = arguments.work
 os.makedirs(work, exist_ok=True)
 program = os.path.abspath(arguments.attackline)
-public = {f"{side}_{kind}": os.path.abspath(os.path.join(arguments.data, side, f"{kind}.jsonl"))
-          for side in ("train", "dev") for kind in ("commands_attack", "commands_benign", "narrative")}
-if arguments.extra:
-    public |= {f"extra_{kind}": os.path.abspath(os.path.join(arguments.extra, f"{kind}.jsonl")) for kind in ("commands_attack", "commands_benign", "narrative")}
+kinds = ("commands_attack", "commands_benign", "narrative")
+folders = {side: os.path.join(arguments.data, side) for side in ("train", "dev")} | ({"extra": arguments.extra} if arguments.extra else {})
+public = {f"{side}_{kind}": os.path.abspath(os.path.join(folder, f"{kind}.jsonl")) for side, folder in folders.items() for kind in kinds}
+# What a row of each of the further sources' files counts.
+extra = dict(zip((name for name in public if name.startswith("extra_")), ("2.5", "3", "2")))
 
 
 def path(name):
@@ -133,18 +134,12 @@ def stage(name, most, most_favoured, limit, seed):
     print(name, len(taken), "lines of", len(count), "templates", flush=True)
 
 
-def extra():
-    """The further sources' files, and what a row of each counts."""
-    names = ["extra_commands_attack", "extra_commands_benign", "extra_narrative"] if arguments.extra else []
-    return [path(f"{name}.jsonl") for name in names], ["2.5", "3", "2"][:len(names)]
-
-
 def train(name, data, base, rate, head_rate, seed, benign, weights, epochs="1"):
     """`weights`: what a row of the generated lines, of the attack commands, the benign ones and the sentences counts."""
     if not missing(name):
         return
-    files = [path(data), path("attack.jsonl"), benign, path("narrative.jsonl"), *extra()[0]]
-    weights = ",".join([weights, *extra()[1]])
+    files = [path(data), path("attack.jsonl"), benign, path("narrative.jsonl"), *(path(f"{name}.jsonl") for name in extra)]
+    weights = ",".join([weights, *extra.values()])
     checkpoint = path(f"{name}-run")
     attackline("train", "--labels", ",".join(labels), *flags("--data", files), "--data-weights", weights, "--base", path(base), "--epochs", epochs,
                "--learning-rate", rate, "--head-learning-rate", head_rate, "--token-dropout", "0.12", "--bf16-products", "--seed", str(seed), "--checkpoint-dir", checkpoint,
@@ -187,8 +182,7 @@ if missing("labels.json"):
 chosen = json.load(open(path("labels.json")))
 labels, held = chosen["labels"], set(chosen["held"])
 if missing("benign_some.jsonl"):
-    further = [(name, name) for name in public if name.startswith("extra_")]
-    for name, file in (("narrative", "train_narrative"), ("attack", "train_commands_attack"), *further):
+    for name, file in (("narrative", "train_narrative"), ("attack", "train_commands_attack"), *((name, name) for name in extra)):
         write_lines(f"{name}.jsonl", [{**line, "label": known(line["label"], labels), "labels": []} for line in lines(file) if known(line["label"], labels)])
     benign = lines("train_commands_benign")
     random.Random(arguments.seed).shuffle(benign)
@@ -210,8 +204,8 @@ dev = [public[f"dev_{kind}"] for kind in ("commands_attack", "commands_benign", 
 if missing("int8"):
     attackline("model", "quantize", path("mean"), "-o", path("int8"), "--data", path("stage/validation.csv"), path("benign_some.jsonl"), path("narrative.jsonl"), "--lines", "1024")
 if missing("ngrams"):
-    attackline("model", "ngrams", path("int8"), *flags("--data", [path("grams"), path("attack.jsonl"), public["train_commands_benign"], path("narrative.jsonl"), *extra()[0]]),
-               "--data-weights", ",".join(["1", "3", "1", "2", *extra()[1]]), *flags("--validation", dev), "--validation-weights", "2,1,1", "--epochs", "3", "--width", "64", "-o", path("ngrams"))
+    attackline("model", "ngrams", path("int8"), *flags("--data", [path("grams"), path("attack.jsonl"), public["train_commands_benign"], path("narrative.jsonl"), *(path(f"{name}.jsonl") for name in extra)]),
+               "--data-weights", ",".join(["1", "3", "1", "2", *extra.values()]), *flags("--validation", dev), "--validation-weights", "2,1,1", "--epochs", "3", "--width", "64", "-o", path("ngrams"))
 if missing("adjusted"):
     attackline("model", "adjust", path("ngrams"), *flags("--data", dev), "--data-weights", "2,1,1", "--penalty", "3", "-o", path("adjusted"))
 attackline("model", "calibrate", path("adjusted"), "--benign", dev[1], "--attacks", dev[0], "--fpr", "1e-3")

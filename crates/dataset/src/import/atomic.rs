@@ -2,8 +2,8 @@
 
 use super::commands::Interpreter;
 use super::files::{failed, files, has_extension, place, text};
-use super::stockpile::with_facts;
-use super::{Import, LONGEST_SCRIPT, Origin, Script, TOO_LONG, yaml};
+use super::fill::{Argument, substituted};
+use super::{Import, Origin, Script, TOO_LONG, yaml};
 use serde::Deserialize;
 use std::{collections::BTreeMap, path::Path};
 
@@ -19,12 +19,6 @@ struct Test {
     supported_platforms: Vec<String>,
     input_arguments: Option<BTreeMap<String, Argument>>,
     executor: Option<Executor>,
-}
-
-/// What a test leaves open, and what stands for it.
-#[derive(Deserialize)]
-pub(super) struct Argument {
-    default: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -82,25 +76,4 @@ fn platform(supported: &[String], interpreter: Interpreter) -> &'static str {
         _ if has("macos") && !has("linux") => "macos",
         _ => "linux",
     }
-}
-
-/// Arguments may name each other, though not without end.
-const DEEPEST: usize = 4;
-
-/// The command with the arguments' defaults. Nothing if that is too long.
-pub(super) fn substituted(command: &str, arguments: Option<&BTreeMap<String, Argument>>) -> Option<String> {
-    let mut text = command.to_owned();
-    for _ in 0..DEEPEST {
-        for (name, argument) in arguments.into_iter().flatten() {
-            let (place, value) = (format!("#{{{name}}}"), argument.default.as_deref().unwrap_or_default().trim());
-            let places = text.matches(&place).count();
-            if text.len() + places * value.len() > LONGEST_SCRIPT {
-                return None;
-            }
-            if places > 0 {
-                text = text.replace(&place, value);
-            }
-        }
-    }
-    Some(with_facts(&text))
 }

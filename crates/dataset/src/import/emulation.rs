@@ -1,6 +1,7 @@
 //! The Adversary Emulation Library: below each group's `Emulation_Plan` lie YAML files with Caldera's abilities, step by step.
 
-use super::stockpile::{is_below, read_abilities};
+use super::files::is_below;
+use super::stockpile::read_abilities;
 use super::{Import, Origin};
 use std::path::Path;
 

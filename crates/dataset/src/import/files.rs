@@ -78,3 +78,8 @@ pub(super) fn place(path: &Path, root: &Path, anchor: &str) -> String {
 pub(super) fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     path.extension().is_some_and(|found| extensions.iter().any(|wanted| found.eq_ignore_ascii_case(wanted)))
 }
+
+/// Whether a folder of this name is on the path.
+pub(super) fn is_below(path: &Path, folder: &str) -> bool {
+    path.components().any(|part| part.as_os_str() == folder)
+}

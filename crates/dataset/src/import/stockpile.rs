@@ -1,9 +1,8 @@
 //! Caldera's stockpile: `data/abilities/discovery/….yml` holds abilities, each with commands by platform and executor.
 
-use super::atomic::{Argument, substituted};
 use super::commands::Interpreter;
-use super::files::{failed, files, has_extension, place, text};
-use super::fill::{fill, user};
+use super::files::{failed, files, has_extension, is_below, place, text};
+use super::fill::{Argument, substituted};
 use super::{Import, Origin, Script, TOO_LONG, yaml};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -39,11 +38,6 @@ struct Executor {
 pub(super) fn read(path: &Path, origin: &Origin, import: &mut Import) {
     let ability = |path: &Path| is_below(path, "abilities") || is_flat(path);
     read_abilities(path, "abilities (data/abilities/…/….yml)", ability, "data", origin, import);
-}
-
-/// Whether a folder of this name is on the path.
-pub(super) fn is_below(path: &Path, folder: &str) -> bool {
-    path.components().any(|part| part.as_os_str() == folder)
 }
 
 /// Reads the abilities of the YAML files that are `wanted`; `anchor` is where their places in the repository begin.
@@ -110,43 +104,4 @@ fn rows(ability: &Ability, place: &str, origin: &Origin, import: &mut Import) {
             None => import.pass_over(TOO_LONG, 1),
         }
     }
-}
-
-/// What a fact is likely to be, by the end of its name.
-const FACTS: [(&str, &str); 16] = [
-    ("server", "http://10.20.30.40:8888"),
-    ("user.password", "Winter2024!"),
-    ("password", "Winter2024!"),
-    ("domain.name", "corp.local"),
-    ("domain", "corp.local"),
-    ("ip", "10.20.30.41"),
-    ("ip.address", "10.20.30.41"),
-    ("fqdn", "srv02.corp.local"),
-    ("remote.host", "srv02"),
-    ("host.name", "srv02"),
-    ("port", "8443"),
-    ("process.id", "4312"),
-    ("pid", "4312"),
-    ("paw", "kqzvnt"),
-    ("organization_name", "contoso.com"),
-    ("file.extension", "docx"),
-];
-
-/// The text with a plain value for each `#{fact}`; what stands in square brackets after its name chooses among values.
-pub(super) fn with_facts(text: &str) -> String {
-    fill(text, "#{", "}", |fact| {
-        let name = fact.split('[').next().unwrap_or(fact).trim();
-        (!fact.contains(['\n', '{'])).then(|| value(name).to_owned())
-    })
-}
-
-fn value(fact: &str) -> &str {
-    let ends = |end: &str| fact == end || fact.strip_suffix(end).is_some_and(|before| before.ends_with('.'));
-    if let Some((_, value)) = FACTS.iter().find(|(end, _)| ends(end)) {
-        return value;
-    }
-    if ends("user.name") || ends("username") || ends("user") {
-        return user(fact);
-    }
-    fact.rsplit('.').next().filter(|last| !last.is_empty()).unwrap_or("item")
 }
