@@ -126,7 +126,12 @@ def stage(name, most, most_favoured, limit, seed):
     attacks = [row for row in taken if row["label"] != "Benign"]
     taken = attacks + [row for row in taken if row["label"] == "Benign"][: len(attacks) * 4 // 5]
     random_rows.shuffle(taken)
-    taken = taken[:limit]
+    # Four lines of every label first, so that the limit takes none away.
+    of_label, first, rest = collections.Counter(), [], []
+    for row in taken:
+        of_label[row["label"]] += 1
+        (first if of_label[row["label"]] <= 4 else rest).append(row)
+    taken = (first + rest)[:limit]
     write_rows(f"{name}/train.csv", taken)
     validation = [{**row, "label": known(row["label"], labels)} for row in rows("all/validation.csv") if row["template"] not in held and known(row["label"], labels)]
     random_rows.shuffle(validation)
