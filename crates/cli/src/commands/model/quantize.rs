@@ -61,8 +61,8 @@ pub fn run(args: &QuantizeArgs) -> Result<Status> {
     if folder.labels.is_none() {
         bail!("this is a base model without labels, so nothing says what int8 costs; fine-tune it first (attackline train)");
     }
-    let texts = sample(args)?;
     let tokenizer = folder.tokenizer(None)?;
+    let texts = sample(args)?;
     let encoded: Result<Vec<Vec<u32>>, _> = texts.iter().map(|text| tokenizer.encode(text).map(|line| line.ids)).collect();
     let options = QuantizeOptions { greatest_error: args.error, greatest_drift: args.drift, threads: threads(args.threads) };
     let rounded = quantize(&folder, &encoded.context("a sample line")?, options)?;
