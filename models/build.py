@@ -23,7 +23,7 @@ parser.add_argument("--attackline", required=True)
 parser.add_argument("--data", required=True)
 parser.add_argument("--work", required=True)
 parser.add_argument("--name", required=True, help="what the model is called in answers")
-parser.add_argument("--base", help="a model folder to begin from")
+parser.add_argument("--base", help="a model folder to begin from: the last encoder before int8, or a public one (docs/training.md)")
 parser.add_argument("--seed", type=int, default=911)
 parser.add_argument("--favour", default="^$", help="templates whose names this expression finds give more lines")
 parser.add_argument("--hold-out", default="^$", help="templates of the specification's labels whose test lines no stage sees, of those that this expression finds")
@@ -31,6 +31,7 @@ parser.add_argument("--samples", type=int, default=800_000, help="lines to gener
 parser.add_argument("--lines", type=int, default=400_000, help="generated lines of the long stage, at most")
 parser.add_argument("--short-lines", type=int, default=60_000, help="generated lines of the short stage")
 parser.add_argument("--extra", help="a folder like DATA/train: rows of further public sources (models/sources.tsv)")
+parser.add_argument("--extra-dev", help="a folder like DATA/dev: rows of such sources that no stage sees, on which shares and biases are fitted too")
 parser.add_argument("--short-only", action="store_true", help="no long stage: BASE knows the templates, and the short stage goes over its lines twice")
 parser.add_argument("--least", type=int, default=7, help="a label needs so many templates, or twelve public lines")
 arguments = parser.parse_args()
@@ -38,8 +39,8 @@ work = arguments.work
 os.makedirs(work, exist_ok=True)
 program = os.path.abspath(arguments.attackline)
 kinds = ("commands_attack", "commands_benign", "narrative")
-folders = {side: os.path.join(arguments.data, side) for side in ("train", "dev")} | ({"extra": arguments.extra} if arguments.extra else {})
-public = {f"{side}_{kind}": os.path.abspath(os.path.join(folder, f"{kind}.jsonl")) for side, folder in folders.items() for kind in kinds}
+folders = {"train": os.path.join(arguments.data, "train"), "dev": os.path.join(arguments.data, "dev"), "extra": arguments.extra, "extra-dev": arguments.extra_dev}
+public = {f"{side}_{kind}": os.path.abspath(os.path.join(folder, f"{kind}.jsonl")) for side, folder in folders.items() if folder for kind in kinds}
 # What a row of each of the further sources' files counts.
 extra = dict(zip((name for name in public if name.startswith("extra_")), ("2.5", "3", "2")))
 
@@ -204,14 +205,18 @@ if arguments.short_only:
 else:
     train("first", "stage", "base", "2.5e-4", "1e-3", arguments.seed + 2, public["train_commands_benign"], "1,1.5,1,1")
     train("second", "short", "first", "1.2e-4", "6e-4", arguments.seed + 3, path("benign_some.jsonl"), "1,3,1,2")
-    mean("mean", "second", "first", "base")
-dev = [public[f"dev_{kind}"] for kind in ("commands_attack", "commands_benign", "narrative")]
+    # A public base has no answers to take part in a mean.
+    answers = "id2label" in json.load(open(path("base/config.json")))
+    mean("mean", "second", "first", *(["base"] if answers else []))
+# What shares and biases are fitted on, and the threshold on the first files of it.
+dev = [file for name, file in public.items() if name.split("_")[0] in ("dev", "extra-dev")]
+dev_weights = ",".join(["2,1,1"] * (len(dev) // len(kinds)))
 if missing("int8"):
     attackline("model", "quantize", path("mean"), "-o", path("int8"), "--data", path("stage/validation.csv"), path("benign_some.jsonl"), path("narrative.jsonl"), "--lines", "1024")
 if missing("ngrams"):
     attackline("model", "ngrams", path("int8"), *flags("--data", [path("grams"), path("attack.jsonl"), public["train_commands_benign"], path("narrative.jsonl"), *(path(f"{name}.jsonl") for name in extra)]),
-               "--data-weights", ",".join(["1", "3", "1", "2", *extra.values()]), *flags("--validation", dev), "--validation-weights", "2,1,1", "--epochs", "3", "--width", "64", "-o", path("ngrams"))
+               "--data-weights", ",".join(["1", "3", "1", "2", *extra.values()]), *flags("--validation", dev), "--validation-weights", dev_weights, "--epochs", "3", "--width", "64", "-o", path("ngrams"))
 if missing("adjusted"):
-    attackline("model", "adjust", path("ngrams"), *flags("--data", dev), "--data-weights", "2,1,1", "--penalty", "3", "-o", path("adjusted"))
+    attackline("model", "adjust", path("ngrams"), *flags("--data", dev), "--data-weights", dev_weights, "--penalty", "3", "-o", path("adjusted"))
 attackline("model", "calibrate", path("adjusted"), "--benign", dev[1], "--attacks", dev[0], "--fpr", "1e-3")
 attackline("model", "pack", path("adjusted"), "-o", path("embedded.alpack"), "--name", arguments.name, "--clobber")
