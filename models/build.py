@@ -58,6 +58,11 @@ def missing(name):
     return not os.path.exists(path(name))
 
 
+def extra_files():
+    """The further sources' rows with the labels that are chosen."""
+    return [path(f"{name}.jsonl") for name in extra]
+
+
 def flags(flag, files):
     return [word for file in files for word in (flag, file)]
 
@@ -144,7 +149,7 @@ def train(name, data, base, rate, head_rate, seed, benign, weights, epochs="1"):
     """`weights`: what a row of the generated lines, of the attack commands, the benign ones and the sentences counts."""
     if not missing(name):
         return
-    files = [path(data), path("attack.jsonl"), benign, path("narrative.jsonl"), *(path(f"{name}.jsonl") for name in extra)]
+    files = [path(data), path("attack.jsonl"), benign, path("narrative.jsonl"), *extra_files()]
     weights = ",".join([weights, *extra.values()])
     checkpoint = path(f"{name}-run")
     attackline("train", "--labels", ",".join(labels), *flags("--data", files), "--data-weights", weights, "--base", path(base), "--epochs", epochs,
@@ -153,7 +158,8 @@ def train(name, data, base, rate, head_rate, seed, benign, weights, epochs="1"):
 
 
 def mean(name, *folders):
-    """The mean of the folders' weights; rows of labels that only the first has are its own. The folder appears when it is whole."""
+    """The mean of the folders' weights, but of those without labels (a public base); rows of labels that only the first has are its own.
+    The folder appears when it is whole."""
     if not missing(name):
         return
     from safetensors.numpy import load_file, save_file
@@ -161,15 +167,16 @@ def mean(name, *folders):
     partial = path(f"{name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     shutil.copytree(path(folders[0]), partial)
-    names = [list(json.load(open(path(f"{folder}/config.json")))["id2label"].values()) for folder in folders]
-    weights = [load_file(path(f"{folder}/model.safetensors")) for folder in folders]
+    configs = {folder: json.load(open(path(f"{folder}/config.json"))) for folder in folders}
+    names = {folder: list(config["id2label"].values()) for folder, config in configs.items() if "id2label" in config}
+    weights = [load_file(path(f"{folder}/model.safetensors")) for folder in names]
     total = {key: value.copy() for key, value in weights[0].items()}
     for key, value in total.items():
         if not key.startswith("classifier."):
             total[key] = sum(some[key] for some in weights) / len(weights)
             continue
-        for row, label in enumerate(names[0]):
-            found = [some[key][labels.index(label)] for some, labels in zip(weights, names) if label in labels]
+        for row, label in enumerate(names[folders[0]]):
+            found = [some[key][labels.index(label)] for some, labels in zip(weights, names.values()) if label in labels]
             value[row] = sum(found) / len(found)
     save_file(total, os.path.join(partial, "model.safetensors"), metadata={"format": "pt"})
     os.rename(partial, path(name))
@@ -205,16 +212,14 @@ if arguments.short_only:
 else:
     train("first", "stage", "base", "2.5e-4", "1e-3", arguments.seed + 2, public["train_commands_benign"], "1,1.5,1,1")
     train("second", "short", "first", "1.2e-4", "6e-4", arguments.seed + 3, path("benign_some.jsonl"), "1,3,1,2")
-    # A public base has no answers to take part in a mean.
-    answers = "id2label" in json.load(open(path("base/config.json")))
-    mean("mean", "second", "first", *(["base"] if answers else []))
+    mean("mean", "second", "first", "base")
 # What shares and biases are fitted on, and the threshold on the first files of it.
-dev = [file for name, file in public.items() if name.split("_")[0] in ("dev", "extra-dev")]
+dev = [public[f"{side}_{kind}"] for side in ("dev", "extra-dev") if folders[side] for kind in kinds]
 dev_weights = ",".join(["2,1,1"] * (len(dev) // len(kinds)))
 if missing("int8"):
     attackline("model", "quantize", path("mean"), "-o", path("int8"), "--data", path("stage/validation.csv"), path("benign_some.jsonl"), path("narrative.jsonl"), "--lines", "1024")
 if missing("ngrams"):
-    attackline("model", "ngrams", path("int8"), *flags("--data", [path("grams"), path("attack.jsonl"), public["train_commands_benign"], path("narrative.jsonl"), *(path(f"{name}.jsonl") for name in extra)]),
+    attackline("model", "ngrams", path("int8"), *flags("--data", [path("grams"), path("attack.jsonl"), public["train_commands_benign"], path("narrative.jsonl"), *extra_files()]),
                "--data-weights", ",".join(["1", "3", "1", "2", *extra.values()]), *flags("--validation", dev), "--validation-weights", dev_weights, "--epochs", "3", "--width", "64", "-o", path("ngrams"))
 if missing("adjusted"):
     attackline("model", "adjust", path("ngrams"), *flags("--data", dev), "--data-weights", dev_weights, "--penalty", "3", "-o", path("adjusted"))
