@@ -188,7 +188,7 @@ fn readable(answers: Answers, diagnostics: &Diagnostics) -> Vec<Answer> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use attackline_model::{Encoded, Labels};
+    use attackline_model::{Encoded, Labels, Prepared};
 
     /// Scores a line by its own number, slowly for the early ones, so that answers come out of order.
     struct Numbers(Labels);
@@ -198,8 +198,8 @@ mod tests {
             &self.0
         }
 
-        fn encode(&self, text: &str) -> Result<Encoded, ModelError> {
-            let number = text.parse::<u32>().map_err(|error| ModelError::Tokenizer(error.to_string()))?;
+        fn encode_prepared(&self, line: &Prepared<'_>) -> Result<Encoded, ModelError> {
+            let number = line.text.parse::<u32>().map_err(|error| ModelError::Tokenizer(error.to_string()))?;
             Ok(vec![number; 1 + number as usize % 7].into())
         }
 
@@ -268,8 +268,8 @@ mod tests {
             self.0.labels()
         }
 
-        fn encode(&self, text: &str) -> Result<Encoded, ModelError> {
-            self.0.encode(text)
+        fn encode_prepared(&self, line: &Prepared<'_>) -> Result<Encoded, ModelError> {
+            self.0.encode_prepared(line)
         }
 
         fn classify(&self, lines: &[Encoded]) -> Vec<Prediction> {

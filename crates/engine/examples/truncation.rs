@@ -27,7 +27,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         for line in std::fs::read_to_string(file)?.lines() {
             let row: serde_json::Value = serde_json::from_str(line)?;
             let Some(label) = row["label"].as_str().and_then(|label| engine.labels().index(label)) else { continue };
-            let tokens = tokenizer.tokens(&prepare(row["text"].as_str().unwrap_or_default()).0)?;
+            let tokens = tokenizer.tokens(&prepare(row["text"].as_str().unwrap_or_default()).text)?;
             let room = limit - 2;
             if tokens.len() <= room {
                 continue;

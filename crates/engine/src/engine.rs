@@ -1,7 +1,7 @@
 use crate::{Encoder, weights::Numbers};
 use attackline_kernels::{independent_probabilities, probabilities};
 use attackline_model::{
-    BATCH_TOKENS, Classifier, Encoded, Labels, ModelError, ModelFolder, ParentShare, Prediction, Settings, Step, TextTokenizer, TokenBatch,
+    BATCH_TOKENS, Classifier, Encoded, Labels, ModelError, ModelFolder, ParentShare, Prediction, Prepared, Settings, Step, TextTokenizer, TokenBatch,
 };
 use std::collections::HashMap;
 
@@ -75,8 +75,8 @@ impl Classifier for Engine {
         &self.labels
     }
 
-    fn encode(&self, text: &str) -> Result<Encoded, ModelError> {
-        self.tokenizer.encode(text)
+    fn encode_prepared(&self, line: &Prepared<'_>) -> Result<Encoded, ModelError> {
+        self.tokenizer.encode_prepared(line)
     }
 
     fn classify(&self, lines: &[Encoded]) -> Vec<Prediction> {

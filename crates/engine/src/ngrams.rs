@@ -3,7 +3,7 @@
 use attackline_kernels::softmax;
 use attackline_model::{
     AttackShares, Classifier, Encoded, GateSettings, Labels, ModelError, ModelFolder, NgramLogits, NgramSettings, NgramWeights, ParentShare,
-    Prediction, TechniqueShares, is_prose, ngrams, prepare,
+    Prediction, Prepared, TechniqueShares, is_prose, ngrams,
 };
 
 /// A classifier that is heard together with the folder's n-gram model: the logarithms of both's probabilities are added up.
@@ -12,6 +12,8 @@ use attackline_model::{
 pub struct WithNgrams<C> {
     encoder: C,
     weights: NgramWeights,
+    /// The head's weights, [width, labels].
+    head: Vec<f32>,
     settings: NgramSettings,
     benign: Option<usize>,
     gate: Option<GateSettings>,
@@ -23,7 +25,8 @@ impl<C: Classifier> WithNgrams<C> {
     pub fn new(encoder: C, folder: &ModelFolder) -> Result<Result<Self, C>, ModelError> {
         let (Some(weights), Some(settings)) = (folder.ngram_weights()?, folder.settings.ngrams.clone()) else { return Ok(Err(encoder)) };
         let benign = encoder.labels().benign();
-        Ok(Ok(Self { encoder, weights, settings, benign, gate: None }))
+        let head = transposed(&weights.head.data, weights.table.shape[1]);
+        Ok(Ok(Self { encoder, weights, head, settings, benign, gate: None }))
     }
 
     /// Lets the gate settle lines; `None` where its threshold was never set, or there is no Benign to answer with.
@@ -49,8 +52,12 @@ impl<C: Classifier> WithNgrams<C> {
             let row = &table.values[bucket * width..(bucket + 1) * width];
             sum.iter_mut().zip(row).for_each(|(sum, &element)| *sum += scale * f32::from(element));
         }
-        let head = self.weights.head.data.chunks_exact(width).zip(&self.weights.bias.data);
-        head.map(|(row, bias)| bias + row.iter().zip(&sum).map(|(a, b)| a * b).sum::<f32>()).collect()
+        let mut logits = vec![0.0f32; self.weights.bias.data.len()];
+        for (row, element) in self.head.chunks_exact(logits.len()).zip(sum) {
+            logits.iter_mut().zip(row).for_each(|(logit, weight)| *logit += weight * element);
+        }
+        logits.iter_mut().zip(&self.weights.bias.data).for_each(|(logit, bias)| *logit += bias);
+        logits
     }
 
     /// The answer to a line: a line that the gate settled is Benign by its n-grams' word, to any other the encoder's answer is the next of `encoder`.
@@ -74,6 +81,11 @@ impl<C: Classifier> WithNgrams<C> {
         softmax(&mut scores);
         Prediction { scores }
     }
+}
+
+/// A matrix of rows of `width` with its columns one after the other.
+fn transposed(matrix: &[f32], width: usize) -> Vec<f32> {
+    (0..width).flat_map(|column| matrix.iter().skip(column).step_by(width).copied()).collect()
 }
 
 /// A distribution over labels as the logit of an attack, and what each technique has of it.
@@ -138,16 +150,15 @@ impl<C: Classifier> Classifier for WithNgrams<C> {
         self.encoder.labels()
     }
 
-    fn encode(&self, text: &str) -> Result<Encoded, ModelError> {
-        let (prepared, cut) = prepare(text);
-        let ngrams = self.logits(&ngrams(&prepared, self.weights.buckets()));
+    fn encode_prepared(&self, line: &Prepared<'_>) -> Result<Encoded, ModelError> {
+        let ngrams = self.logits(&ngrams(&line.text, self.weights.buckets()));
         if let Some(gate) = &self.gate {
             let attack = Parts::of(&ngrams.head, self.benign).attack_alone(gate.attack, ngrams.gate);
             if attack < gate.threshold {
-                return Ok(Encoded { truncated: cut, ngrams, settled: Some(attack), ..Encoded::default() });
+                return Ok(Encoded { truncated: line.cut, ngrams, settled: Some(attack), ..Encoded::default() });
             }
         }
-        Ok(Encoded { ngrams, prose: is_prose(&prepared), ..self.encoder.encode(text)? })
+        Ok(Encoded { ngrams, prose: is_prose(&line.text), ..self.encoder.encode_prepared(line)? })
     }
 
     fn classify(&self, lines: &[Encoded]) -> Vec<Prediction> {

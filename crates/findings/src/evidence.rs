@@ -130,7 +130,7 @@ pub fn log_odds(probability: f32) -> f32 {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use attackline_model::{Encoded, Labels, ModelError, Prediction};
+    use attackline_model::{Encoded, Labels, ModelError, Prediction, Prepared};
 
     /// Sure of an attack as far as the line has the words that it knows: each id is a word's length.
     struct Knows(Labels);
@@ -140,8 +140,8 @@ mod tests {
             &self.0
         }
 
-        fn encode(&self, text: &str) -> Result<Encoded, ModelError> {
-            let known = ["reg", "save", "sam"].iter().filter(|word| text.to_lowercase().contains(*word)).count() as u32;
+        fn encode_prepared(&self, line: &Prepared<'_>) -> Result<Encoded, ModelError> {
+            let known = ["reg", "save", "sam"].iter().filter(|word| line.text.to_lowercase().contains(*word)).count() as u32;
             Ok(vec![known, 9].into())
         }
 

@@ -49,7 +49,7 @@ pub fn parent_line<'a>(classifier: &dyn Classifier, line: &'a LogLine) -> Option
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use attackline_model::{Encoded, Labels, ModelError, ParentShare};
+    use attackline_model::{Encoded, Labels, ModelError, ParentShare, Prepared};
     use attackline_telemetry::Event;
 
     struct Hears(Labels, Option<ParentShare>);
@@ -59,7 +59,7 @@ mod tests {
             &self.0
         }
 
-        fn encode(&self, _: &str) -> Result<Encoded, ModelError> {
+        fn encode_prepared(&self, _: &Prepared<'_>) -> Result<Encoded, ModelError> {
             Ok(Encoded::default())
         }
 

@@ -1,4 +1,4 @@
-use crate::{Labels, ModelError, ParentShare};
+use crate::{Labels, ModelError, ParentShare, Prepared, prepare};
 
 /// A line as the model reads it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -57,8 +57,13 @@ pub trait Classifier: Send + Sync {
     /// The labels it answers with.
     fn labels(&self) -> &Labels;
 
-    /// Reads a line: prepares the text, makes tokens, cuts what is too long.
-    fn encode(&self, text: &str) -> Result<Encoded, ModelError>;
+    /// [`prepare`]s a line and [reads](Self::encode_prepared) it.
+    fn encode(&self, text: &str) -> Result<Encoded, ModelError> {
+        self.encode_prepared(&prepare(text))
+    }
+
+    /// Reads a line: makes tokens, cuts what is too long.
+    fn encode_prepared(&self, line: &Prepared<'_>) -> Result<Encoded, ModelError>;
 
     /// One prediction for each line as [`encode`](Self::encode) of this classifier gave it, in order. They are computed in batches of bounded
     /// size, each different line once.

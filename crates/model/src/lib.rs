@@ -43,6 +43,6 @@ pub use ngrams::{NgramWeights, ngrams};
 pub use settings::{AttackShares, GateSettings, NgramSettings, ParentShare, Quantization, Settings, TechniqueShares, TrainingSummary};
 pub use spec::{AbsolutePositions, Activation, Convolution, EncoderSpec, Head, ModelType, Pooling, RelativePositions, Step};
 pub use tensor::{Tensor, TensorMap};
-pub use text::{is_prose, prepare};
+pub use text::{Prepared, is_prose, prepare};
 pub use tokenizer::{MASK, TextTokenizer, TokenizerOptions, train_tokenizer};
 pub use weights::{LayerRole, Role, WeightEntry, WeightLayout};

@@ -8,7 +8,7 @@ use crate::{
 };
 use attackline_kernels::{independent_probabilities, probabilities};
 use attackline_model::{
-    BATCH_TOKENS, Classifier, Encoded, EncoderSpec, Labels, ModelError, ModelFolder, ParentShare, Prediction, Settings, TextTokenizer, TokenBatch,
+    BATCH_TOKENS, Classifier, Encoded, EncoderSpec, Labels, ModelError, ModelFolder, ParentShare, Prediction, Prepared, Settings, TextTokenizer, TokenBatch,
 };
 use candle_core::{DType, Tensor};
 
@@ -66,8 +66,8 @@ impl Classifier for GraphClassifier {
         &self.labels
     }
 
-    fn encode(&self, text: &str) -> Result<Encoded, ModelError> {
-        self.tokenizer.encode(text)
+    fn encode_prepared(&self, line: &Prepared<'_>) -> Result<Encoded, ModelError> {
+        self.tokenizer.encode_prepared(line)
     }
 
     /// # Panics

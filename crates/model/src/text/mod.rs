@@ -27,10 +27,18 @@ const SWITCH_MARKS: [char; 3] = ['-', '/', '\u{2013}'];
 /// How many layers of encoded commands are opened.
 const DEPTH: usize = 3;
 
+/// A line as [`prepare`] leaves it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared<'a> {
+    /// What the tokenizer and the n-grams read.
+    pub text: Cow<'a, str>,
+    /// Whether the middle of a line that is far too long was left out.
+    pub cut: bool,
+}
+
 /// Prepares a line for the tokenizer: encoded commands are replaced by what they say, and where PowerShell is started with nothing else, so is
-/// the whole line; spellings that a shell takes back are taken back, and a line that is far too long keeps its head and its tail. The flag
-/// tells whether something was left out.
-pub fn prepare(line: &str) -> (Cow<'_, str>, bool) {
+/// the whole line; spellings that a shell takes back are taken back, and a line that is far too long keeps its head and its tail.
+pub fn prepare(line: &str) -> Prepared<'_> {
     let (mut text, cut) = keep_ends(line);
     for _ in 0..DEPTH {
         match decode_payload(&text) {
@@ -42,11 +50,11 @@ pub fn prepare(line: &str) -> (Cow<'_, str>, bool) {
         text = Cow::Owned(plain);
     }
     if cut {
-        return (text, true);
+        return Prepared { text, cut };
     }
     match keep_ends(&text) {
-        (_, false) => (text, false),
-        (shorter, true) => (Cow::Owned(shorter.into_owned()), true),
+        (_, false) => Prepared { text, cut },
+        (shorter, true) => Prepared { text: Cow::Owned(shorter.into_owned()), cut: true },
     }
 }
 
@@ -199,10 +207,10 @@ mod tests {
         let inner = "Get-ChildItem C:\\Reports";
         for switch in ["-enc", "-EncodedCommand", "/e", "-eC", "-EN^C", "\"-enc\""] {
             let line = format!("powershell.exe -NoP {switch} {} > out.txt", encode(inner));
-            assert_eq!(prepare(&line).0, format!("powershell.exe -NoP {} {inner} > out.txt", switch.replace('^', "")), "{switch}");
+            assert_eq!(prepare(&line).text, format!("powershell.exe -NoP {} {inner} > out.txt", switch.replace('^', "")), "{switch}");
         }
         let twice = encode(&format!("powershell -e {}", encode(inner)));
-        assert_eq!(prepare(&format!("pwsh -enc {twice}; exit")).0, format!("pwsh -enc powershell -e {inner}; exit"));
+        assert_eq!(prepare(&format!("pwsh -enc {twice}; exit")).text, format!("pwsh -enc powershell -e {inner}; exit"));
     }
 
     #[test]
@@ -215,14 +223,14 @@ mod tests {
             r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe /ec",
             r#""C:\Program Files\PowerShell\7\pwsh.exe" -NoLogo -EncodedCommand"#,
         ] {
-            assert_eq!(prepare(&format!("{start} {payload}")).0, inner, "{start}");
+            assert_eq!(prepare(&format!("{start} {payload}")).text, inner, "{start}");
         }
-        assert_eq!(prepare(&format!("pwsh -enc \"{}\"", encode(&format!("powershell -e {payload}")))).0, inner);
+        assert_eq!(prepare(&format!("pwsh -enc \"{}\"", encode(&format!("powershell -e {payload}")))).text, inner);
         for (line, opened) in [
             (format!("cmd /c powershell -e {payload}"), format!("cmd /c powershell -e {inner}")),
             (format!("powershell -Command a b -e {payload}"), format!("powershell -Command a b -e {inner}")),
         ] {
-            assert_eq!(prepare(&line).0, opened);
+            assert_eq!(prepare(&line).text, opened);
         }
     }
 
@@ -234,10 +242,10 @@ mod tests {
             (format!("echo '{payload}'|base64 --decode|bash"), "echo 'cat /etc/hostname'|base64 --decode|bash"),
             (format!("base64 -d <<< {payload}"), "base64 -d <<< cat /etc/hostname"),
         ] {
-            assert_eq!(prepare(&line).0, opened);
+            assert_eq!(prepare(&line).text, opened);
         }
         let line = format!("echo {payload} | base64 -w0");
-        assert_eq!(prepare(&line).0, line);
+        assert_eq!(prepare(&line).text, line);
     }
 
     #[test]
@@ -245,14 +253,14 @@ mod tests {
         for line in
             ["", "gcc -e main -o a.out", "openssl enc -e c29tZXRoaW5nIGVsc2U= x", "powershell -enc !!!!", "-e AAAAAAAAAAAAAAAAAAAAAAAA", "é -enc é"]
         {
-            assert!(matches!(prepare(line), (Cow::Borrowed(same), false) if same == line), "{line}");
+            assert!(matches!(prepare(line), Prepared { text: Cow::Borrowed(same), cut: false } if same == line), "{line}");
         }
     }
 
     #[test]
     fn long_lines_keep_both_ends_at_character_boundaries() {
         let line = format!("start {} end", "é".repeat(100_000));
-        let (text, cut) = prepare(&line);
+        let Prepared { text, cut } = prepare(&line);
         assert!(cut && text.len() <= HEAD_BYTES * 2 && text.starts_with("start ") && text.ends_with(" end"));
     }
 }

@@ -9,7 +9,7 @@ mod wire;
 pub(crate) use published::{lacking, tokenizer_json};
 pub use train::{MASK, TokenizerOptions, train_tokenizer};
 
-use crate::{Encoded, ModelError, prepare};
+use crate::{Encoded, ModelError, Prepared, prepare};
 use serde_json::value::RawValue;
 use std::{
     collections::{BTreeMap, HashSet},
@@ -119,22 +119,26 @@ impl TextTokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// Reads a line: [`prepare`]s it, makes tokens, and where there are too many keeps three quarters from the head and one
-    /// quarter from the tail, since a command's end (its payload, its target) tells as much as its beginning.
+    /// [`prepare`]s a line and [reads](Self::encode_prepared) it.
     pub fn encode(&self, line: &str) -> Result<Encoded, ModelError> {
-        let (text, cut) = prepare(line);
-        let tokens = self.tokens(&text)?;
+        self.encode_prepared(&prepare(line))
+    }
+
+    /// Reads a line: makes tokens, and where there are too many keeps three quarters from the head and one
+    /// quarter from the tail, since a command's end (its payload, its target) tells as much as its beginning.
+    pub fn encode_prepared(&self, Prepared { text, cut }: &Prepared<'_>) -> Result<Encoded, ModelError> {
+        let tokens = self.tokens(text)?;
         let room = self.max_length - self.prefix.len() - self.suffix.len();
         let mut ids = self.prefix.clone();
         if tokens.len() <= room {
             ids.extend_from_slice(&tokens);
         } else {
-            let (head, tail) = self.ends(&text, room)?;
+            let (head, tail) = self.ends(text, room)?;
             ids.extend_from_slice(&tokens[..head]);
             ids.extend_from_slice(&tokens[tail..]);
         }
         ids.extend_from_slice(&self.suffix);
-        Ok(Encoded { ids, truncated: cut || tokens.len() > room, ..Encoded::default() })
+        Ok(Encoded { ids, truncated: *cut || tokens.len() > room, ..Encoded::default() })
     }
 }
 

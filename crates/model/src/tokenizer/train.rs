@@ -57,7 +57,7 @@ pub fn train_tokenizer<T: AsRef<str> + Sync>(lines: &[T], options: TokenizerOpti
         return Err(ModelError::Tokenizer(format!("a vocabulary of {} tokens: from {fewest} to 1000000 are possible", options.vocabulary)));
     }
     let (mut tokenizer, mut trainer) = byte_pairs(options).map_err(failed)?;
-    let texts: Vec<_> = lines.iter().map(|line| prepare(line.as_ref()).0).collect();
+    let texts: Vec<_> = lines.iter().map(|line| prepare(line.as_ref()).text).collect();
     tokenizer.train(&mut trainer, texts.iter()).map_err(failed)?;
     let id = |token: &str| tokenizer.token_to_id(token).ok_or_else(|| ModelError::Tokenizer(format!("has no {token}")));
     let template = TemplateProcessing::builder()

@@ -1,7 +1,7 @@
 //! A server with a made-up model, and a client that says exactly what it is told to.
 #![allow(clippy::unwrap_used, dead_code)]
 
-use attackline_model::{Classifier, Encoded, Labels, ModelError, ParentShare, Prediction};
+use attackline_model::{Classifier, Encoded, Labels, ModelError, ParentShare, Prediction, Prepared};
 use attackline_server::{Feedback, Limits, Loader, Models, Server, Settings, Tls, Tokens, Traces};
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -20,8 +20,8 @@ impl Classifier for Fake {
         &self.0
     }
 
-    fn encode(&self, text: &str) -> Result<Encoded, ModelError> {
-        match text {
+    fn encode_prepared(&self, line: &Prepared<'_>) -> Result<Encoded, ModelError> {
+        match &*line.text {
             "x" => Err(ModelError::Tokenizer("x is no text".into())),
             "panic" => Ok(vec![u32::MAX].into()),
             "slow" => Ok(vec![u32::MAX - 300].into()),

@@ -142,7 +142,7 @@ fn read(path: &Path) -> Result<Vec<Row>> {
 }
 
 fn grams(text: &str, buckets: usize) -> Vec<(u32, f32)> {
-    ngrams(&prepare(text).0, buckets)
+    ngrams(&prepare(text).text, buckets)
 }
 
 fn training_rows(args: &NgramsArgs, labels: &Labels) -> Result<Vec<NgramRow>> {

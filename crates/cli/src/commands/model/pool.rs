@@ -30,7 +30,7 @@ impl<'a> Seen<'a> {
         let NgramLogits { head, gate } = model.logits(&checked.ngrams);
         Self {
             checked,
-            prose: is_prose(&prepare(&checked.row.text).0),
+            prose: is_prose(&prepare(&checked.row.text).text),
             encoder: Parts::of(&log, Some(benign)),
             head: Parts::of(&head, Some(benign)),
             gate,
