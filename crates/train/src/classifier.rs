@@ -8,7 +8,8 @@ use crate::{
 };
 use attackline_kernels::{independent_probabilities, probabilities};
 use attackline_model::{
-    BATCH_TOKENS, Classifier, Encoded, EncoderSpec, Labels, ModelError, ModelFolder, ParentShare, Prediction, Prepared, Settings, TextTokenizer, TokenBatch,
+    BATCH_TOKENS, Classifier, Encoded, EncoderSpec, Labels, ModelError, ModelFolder, ParentShare, Prediction, Prepared, Settings, TextTokenizer,
+    TokenBatch,
 };
 use candle_core::{DType, Tensor};
 
