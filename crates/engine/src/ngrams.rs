@@ -2,18 +2,26 @@
 
 use attackline_kernels::softmax;
 use attackline_model::{
-    AttackShares, Classifier, Encoded, GateSettings, Labels, ModelError, ModelFolder, NgramLogits, NgramSettings, NgramWeights, ParentShare,
-    Prediction, Prepared, TechniqueShares, is_prose, ngrams,
+    AttackShares, Classifier, Encoded, GateSettings, Int8Tensor, Labels, ModelError, ModelFolder, NgramLogits, NgramSettings, NgramWeights,
+    ParentShare, Prediction, Prepared, TechniqueShares, Tensor, is_prose, ngrams,
 };
+use std::sync::Arc;
 
 /// A classifier that is heard together with the folder's n-gram model: the logarithms of both's probabilities are added up.
 ///
 /// With [its gate](Self::gated) on, a line whose n-grams say that it is certainly benign never reaches the encoder.
 pub struct WithNgrams<C> {
     encoder: C,
-    weights: NgramWeights,
-    /// The head's weights, [width, labels].
+    /// `[buckets, width]`.
+    table: Arc<Int8Tensor>,
+    /// `[width, labels]`: by columns, so that all labels' sums grow side by side.
     head: Vec<f32>,
+    /// `[labels]`: the head's.
+    bias: Tensor,
+    /// `[buckets + 1]`: the logit of an attack, its bias behind the last.
+    gate_weights: Tensor,
+    /// `[labels]`: added in the end.
+    label_bias: Tensor,
     settings: NgramSettings,
     benign: Option<usize>,
     gate: Option<GateSettings>,
@@ -25,8 +33,9 @@ impl<C: Classifier> WithNgrams<C> {
     pub fn new(encoder: C, folder: &ModelFolder) -> Result<Result<Self, C>, ModelError> {
         let (Some(weights), Some(settings)) = (folder.ngram_weights()?, folder.settings.ngrams.clone()) else { return Ok(Err(encoder)) };
         let benign = encoder.labels().benign();
-        let head = transposed(&weights.head.data, weights.table.shape[1]);
-        Ok(Ok(Self { encoder, weights, head, settings, benign, gate: None }))
+        let NgramWeights { table, head, bias, gate: gate_weights, label_bias } = weights;
+        let head = transposed(&head.data, table.shape[1]);
+        Ok(Ok(Self { encoder, table, head, bias, gate_weights, label_bias, settings, benign, gate: None }))
     }
 
     /// Lets the gate settle lines; `None` where its threshold was never set, or there is no Benign to answer with.
@@ -37,13 +46,13 @@ impl<C: Classifier> WithNgrams<C> {
 
     /// What a line's n-grams say.
     pub fn logits(&self, ngrams: &[(u32, f32)]) -> NgramLogits {
-        let (bias, weights) = self.weights.gate.data.split_last().expect("a gate has a bias");
+        let (bias, weights) = self.gate_weights.data.split_last().expect("a gate has a bias");
         let gate = bias + ngrams.iter().map(|&(bucket, value)| weights[bucket as usize] * value).sum::<f32>();
         NgramLogits { head: self.head_logits(ngrams), gate }
     }
 
     fn head_logits(&self, ngrams: &[(u32, f32)]) -> Vec<f32> {
-        let table = &self.weights.table;
+        let table = &self.table;
         let width = table.shape[1];
         let mut sum = vec![0.0f32; width];
         for &(bucket, value) in ngrams {
@@ -52,11 +61,11 @@ impl<C: Classifier> WithNgrams<C> {
             let row = &table.values[bucket * width..(bucket + 1) * width];
             sum.iter_mut().zip(row).for_each(|(sum, &element)| *sum += scale * f32::from(element));
         }
-        let mut logits = vec![0.0f32; self.weights.bias.data.len()];
+        let mut logits = vec![0.0f32; self.bias.data.len()];
         for (row, element) in self.head.chunks_exact(logits.len()).zip(sum) {
             logits.iter_mut().zip(row).for_each(|(logit, weight)| *logit += weight * element);
         }
-        logits.iter_mut().zip(&self.weights.bias.data).for_each(|(logit, bias)| *logit += bias);
+        logits.iter_mut().zip(&self.bias.data).for_each(|(logit, bias)| *logit += bias);
         logits
     }
 
@@ -76,7 +85,7 @@ impl<C: Classifier> WithNgrams<C> {
         };
         let mut scores = Parts { attack, techniques: scores }.together(self.benign);
         if line.settled.is_none() {
-            scores.iter_mut().zip(&self.weights.label_bias.data).for_each(|(score, bias)| *score += bias);
+            scores.iter_mut().zip(&self.label_bias.data).for_each(|(score, bias)| *score += bias);
         }
         softmax(&mut scores);
         Prediction { scores }
@@ -151,7 +160,7 @@ impl<C: Classifier> Classifier for WithNgrams<C> {
     }
 
     fn encode_prepared(&self, line: &Prepared<'_>) -> Result<Encoded, ModelError> {
-        let ngrams = self.logits(&ngrams(&line.text, self.weights.buckets()));
+        let ngrams = self.logits(&ngrams(&line.text, self.table.shape[0]));
         if let Some(gate) = &self.gate {
             let attack = Parts::of(&ngrams.head, self.benign).attack_alone(gate.attack, ngrams.gate);
             if attack < gate.threshold {
