@@ -42,6 +42,11 @@ fn a_model_from_nothing_but_lines() {
     assert!(refuses(home, "pretrain --data data/train.csv --tokenizer tokenizer -o base").contains("exists already"));
     assert!(refuses(home, "pretrain --data data/train.csv --tokenizer data -o other").contains("tokenizer.json"));
 
+    let shape = refuses(home, "pretrain --data data/train.csv --base base --hidden 64 -o further");
+    assert!(shape.contains("--hidden"), "{shape}");
+    let said = says(home, "pretrain --data data/train.csv --base base --max-length 64 --epochs 1 -o further");
+    assert!(said.contains("restore"), "{said}");
+
     let train = "train --data data --base base --learning-rate 3e-3 --head-learning-rate 3e-3 --max-length 64";
     let said = says(home, &format!("{train} --epochs 6 -o model --metrics metrics.ndjson --tensorboard events --accumulate 2 --recompute"));
     assert!(said.contains("macro avg") && said.contains("model: the weights of epoch"), "{said}");
@@ -54,6 +59,11 @@ fn a_model_from_nothing_but_lines() {
     assert_eq!(metrics.lines().filter(|line| line.contains("\"kind\":\"epoch\"")).count(), 6);
     let answer = attackline(home, "classify --model model netstat").assert().success().get_output().stdout.clone();
     assert!(serde_json::from_slice::<Value>(&answer).unwrap()["label"].is_string());
+
+    // Of a classifier that lines without labels are read into, the labels go.
+    says(home, "pretrain --data data/train.csv --base model --max-length 64 --epochs 1 -o unlabelled");
+    assert!(!fs::read_to_string(home.join("unlabelled/config.json")).unwrap().contains("T1049"));
+    assert!(refuses(home, "classify --model unlabelled netstat").contains("without labels"));
 
     fs::write(home.join("benign.txt"), (0..200).map(|i| format!("ls -la /home/user{i}\n")).collect::<String>()).unwrap();
     let before = fs::read_to_string(home.join("model/attackline.json")).unwrap();

@@ -62,7 +62,7 @@ impl ModelFolder {
         name("sep_token", last.and_then(|id| tokenizer.token(id)));
         name("pad_token", u32::try_from(padding).ok().and_then(|id| tokenizer.token(id)));
         name("unk_token", ["[UNK]", "<unk>"].iter().find(|token| tokenizer.id(token).is_some()).map(ToString::to_string));
-        name("mask_token", ["[MASK]", "<mask>"].iter().find(|token| tokenizer.id(token).is_some()).map(ToString::to_string));
+        name("mask_token", tokenizer.mask().and_then(|id| tokenizer.token(id)));
         if self.spec.model_type == ModelType::Roberta {
             name("bos_token", first.and_then(|id| tokenizer.token(id)));
             name("eos_token", last.and_then(|id| tokenizer.token(id)));

@@ -124,6 +124,19 @@ impl ModelFolder {
         Self::from_parts(files, weights.into())
     }
 
+    /// The bare encoder with its tokenizer: a base without labels, pooler and settings.
+    pub fn without_head(&self) -> Result<Self, ModelError> {
+        let mut config = self.config.as_object().cloned().unwrap_or_default();
+        ["id2label", "label2id", "num_labels", "problem_type", "architectures"].iter().for_each(|key| drop(config.remove(*key)));
+        let mut weights = self.weights.clone().in_f32();
+        let layout = WeightLayout::new(&self.spec, self.labels.as_ref().map_or(0, Labels::len));
+        layout.entries().iter().filter(|entry| entry.role.is_head()).for_each(|entry| weights.remove(&entry.name));
+        let mut files = self.files.clone();
+        files.insert(CONFIG.into(), pretty(&config));
+        ["README.md", SETTINGS].iter().for_each(|name| drop(files.remove(*name)));
+        Self::from_parts(files, weights)
+    }
+
     /// The same model with the word embedding in int8, and the matrices of the layers' products with the factors of their columns that `factors`
     /// gives (empty for none), but for those that it gives `None` for; `quantization` says what that costs.
     pub fn quantized<'a>(&self, quantization: Quantization, factors: impl Fn(Role) -> Option<&'a [f32]>) -> Result<Self, ModelError> {

@@ -44,5 +44,5 @@ pub use settings::{AttackShares, GateSettings, NgramSettings, ParentShare, Quant
 pub use spec::{AbsolutePositions, Activation, Convolution, EncoderSpec, Head, ModelType, Pooling, RelativePositions, Step};
 pub use tensor::{Tensor, TensorMap};
 pub use text::{Prepared, is_prose, prepare};
-pub use tokenizer::{MASK, TextTokenizer, TokenizerOptions, train_tokenizer};
+pub use tokenizer::{TextTokenizer, TokenizerOptions, train_tokenizer};
 pub use weights::{LayerRole, Role, WeightEntry, WeightLayout};

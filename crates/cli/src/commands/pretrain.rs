@@ -4,12 +4,13 @@ use super::{tokenizer::read_tokenizer, train::session};
 use crate::diagnostics::say;
 use crate::exit::Status;
 use crate::lines::LinesArgs;
+use crate::models;
 use anyhow::{Context, Result, bail};
-use attackline_model::{EncoderSpec, MASK, ModelFolder, TextTokenizer};
+use attackline_model::{Checkpoint, EncoderSpec, FolderFiles, ModelFolder, TextTokenizer};
 use attackline_train::{Example, TrainSettings, Trainer, TrainingData, random_encoder};
 use clap::ValueEnum;
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// One line in so many is held out, to see how well hidden tokens are restored.
 const HELD_OUT: usize = 50;
@@ -18,20 +19,25 @@ const AFTER_HELP: &str = "\
 Examples:
   attackline tokenizer train --data logs/ --vocabulary 8192 -o tokenizer/
   attackline pretrain --data logs/ --tokenizer tokenizer/ --architecture deberta-v3 --epochs 20 --checkpoint-dir run/ -o base/
+  attackline pretrain --data logs/ --base deberta-v3-base/ --epochs 1 -o our-base/
   attackline train --data data/ --base base/ -o my-model/
 
 Tokens are hidden and the model learns to restore them (masked language modelling). The result is a base model for attackline train and for
 transformers; what restored tokens is left out of it.";
 
-/// Train a base model from nothing on lines without labels.
+/// Train a base model on lines without labels, from nothing or from another base.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
 pub struct Args {
     #[command(flatten)]
     lines: LinesArgs,
-    /// Folder with a tokenizer.json that has the token [MASK]
-    #[arg(long, value_name = "DIR")]
-    tokenizer: PathBuf,
+    /// Base model to go on from, with its own tokenizer and shape, so that it learns how your lines look; a head that it has for labels is
+    /// left out
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["tokenizer", "architecture", "hidden", "layers", "heads", "intermediate"])]
+    base: Option<PathBuf>,
+    /// Folder with a tokenizer.json that has the token [MASK], for a model from nothing
+    #[arg(long, value_name = "DIR", required_unless_present = "base")]
+    tokenizer: Option<PathBuf>,
     /// Folder to write the model to
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
@@ -56,9 +62,9 @@ pub struct Args {
     /// Passes over the lines
     #[arg(long, value_name = "N", default_value_t = 10)]
     epochs: usize,
-    /// Greatest learning rate
-    #[arg(long, value_name = "RATE", default_value_t = 1e-3)]
-    learning_rate: f64,
+    /// Greatest learning rate [default: from nothing 1e-3, from a base 1e-4]
+    #[arg(long, value_name = "RATE")]
+    learning_rate: Option<f64>,
     /// Tokens in a batch, at most
     #[arg(long, value_name = "N", default_value_t = 4096)]
     batch_tokens: usize,
@@ -87,15 +93,10 @@ pub fn run(args: &Args) -> Result<Status> {
         bail!("{} exists already; name another with -o", args.output.display());
     }
     args.session.check()?;
-    let mut files = read_tokenizer(&args.tokenizer)?;
-    let json = &files["tokenizer.json"];
-    let tokenizer = TextTokenizer::new(json, args.max_length, usize::MAX)?;
-    let mask = tokenizer.id(MASK).with_context(|| format!("{}: the tokenizer has no token {MASK}", args.tokenizer.display()))?;
-    let config = args.config(tokenizer.vocabulary());
-    let spec = EncoderSpec::from_config(&config)?;
+    let Start { mut files, config, spec, weights, tokenizer } = args.start()?;
+    let mask = tokenizer.mask().context("the tokenizer has no token that stands for a hidden one, such as [MASK]")?;
     let data = examples(&args.lines.read()?, &tokenizer)?;
     let settings = args.settings();
-    let weights = random_encoder(&spec, args.seed);
     let mut trainer = Trainer::restoring(&spec, &weights, mask, &data, settings)?;
     let outcome = args.session.run(&mut trainer)?;
     files.insert("config.json".into(), serde_json::to_vec_pretty(&config)?);
@@ -116,8 +117,43 @@ pub fn run(args: &Args) -> Result<Status> {
     Ok(Status::Done)
 }
 
+/// What a run starts from.
+struct Start {
+    /// The small files of the model, but for `config.json`.
+    files: FolderFiles,
+    config: Value,
+    spec: EncoderSpec,
+    /// The encoder's, without a head.
+    weights: Checkpoint,
+    tokenizer: TextTokenizer,
+}
+
 impl Args {
-    /// `config.json` of the model.
+    fn start(&self) -> Result<Start> {
+        match (&self.base, &self.tokenizer) {
+            (Some(base), _) => self.from_base(base),
+            (None, Some(tokenizer)) => self.from_nothing(tokenizer),
+            (None, None) => bail!("name a --base or a --tokenizer"),
+        }
+    }
+
+    fn from_nothing(&self, folder: &Path) -> Result<Start> {
+        let files = read_tokenizer(folder)?;
+        let tokenizer = TextTokenizer::new(&files["tokenizer.json"], self.max_length, usize::MAX)?;
+        let config = self.config(tokenizer.vocabulary());
+        let spec = EncoderSpec::from_config(&config)?;
+        let weights = random_encoder(&spec, self.seed);
+        Ok(Start { files, config, spec, weights, tokenizer })
+    }
+
+    fn from_base(&self, folder: &Path) -> Result<Start> {
+        let base = models::folder(Some(folder))?.without_head()?;
+        let tokenizer = base.tokenizer(Some(self.max_length))?;
+        let ModelFolder { files, config, spec, weights, .. } = base;
+        Ok(Start { files, config, spec, weights, tokenizer })
+    }
+
+    /// `config.json` of a model from nothing.
     fn config(&self, vocabulary: usize) -> Value {
         let mut config = json!({
             "hidden_size": self.hidden, "num_hidden_layers": self.layers, "num_attention_heads": self.heads,
@@ -139,10 +175,11 @@ impl Args {
     }
 
     fn settings(&self) -> TrainSettings {
+        let rate = self.learning_rate.unwrap_or(if self.base.is_some() { 1e-4 } else { 1e-3 });
         TrainSettings {
             epochs: self.epochs,
-            learning_rate: self.learning_rate,
-            head_learning_rate: self.learning_rate,
+            learning_rate: rate,
+            head_learning_rate: rate,
             batch_tokens: self.batch_tokens,
             accumulate: self.accumulate,
             max_length: self.max_length,

@@ -7,7 +7,7 @@ mod train;
 mod wire;
 
 pub(crate) use published::{lacking, tokenizer_json};
-pub use train::{MASK, TokenizerOptions, train_tokenizer};
+pub use train::{TokenizerOptions, train_tokenizer};
 
 use crate::{Encoded, ModelError, Prepared, prepare};
 use serde_json::value::RawValue;
@@ -94,6 +94,11 @@ impl TextTokenizer {
     /// The id of a token.
     pub fn id(&self, token: &str) -> Option<u32> {
         self.tokenizer.token_to_id(token)
+    }
+
+    /// The id of the token that stands for a hidden one, as BERT and DeBERTa or as RoBERTa name it.
+    pub fn mask(&self) -> Option<u32> {
+        ["[MASK]", "<mask>"].iter().find_map(|token| self.id(token))
     }
 
     /// Where the head of a text that has more than `room` tokens ends and where its tail begins. Several tokens can be one character's

@@ -23,9 +23,6 @@ use tokenizers::{
 /// Special tokens in the order of their ids, named as BERT names them.
 const SPECIAL: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 
-/// The special token that stands for a hidden one.
-pub const MASK: &str = "[MASK]";
-
 /// Words for byte pairs: letters, digits, signs, each run alone, with the space before it, so that a path or an option falls apart where a
 /// reader would part it.
 const RUNS: &str = r" ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+";
@@ -69,7 +66,7 @@ pub fn train_tokenizer<T: AsRef<str> + Sync>(lines: &[T], options: TokenizerOpti
         .map_err(|error| ModelError::Tokenizer(error.to_string()))?;
     tokenizer.with_post_processor(Some(template));
     let json = tokenizer.to_string(true).map_err(failed)?;
-    let names = json!({"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": MASK});
+    let names = json!({"pad_token": "[PAD]", "unk_token": "[UNK]", "cls_token": "[CLS]", "sep_token": "[SEP]", "mask_token": "[MASK]"});
     let mut config = names.clone();
     config["tokenizer_class"] = json!("PreTrainedTokenizerFast");
     let pretty = |value: &serde_json::Value| serde_json::to_vec_pretty(value).expect("a JSON object always serialises");
@@ -124,7 +121,7 @@ mod tests {
         let ids = tokenizer.encode("netstat -ano").unwrap().ids;
         assert_eq!((ids[0], ids[ids.len() - 1]), (2, 3));
         assert!(ids.len() <= 7, "{ids:?}");
-        assert_eq!(tokenizer.id(MASK), Some(4));
+        assert_eq!(tokenizer.mask(), Some(4));
         assert_ne!(tokenizer.encode("NETSTAT").unwrap().ids, tokenizer.encode("netstat").unwrap().ids);
         let folded = train_tokenizer(&lines(), TokenizerOptions { lowercase: true, ..options }).unwrap();
         let folded = TextTokenizer::new(&folded["tokenizer.json"], 64, 400).unwrap();
