@@ -33,7 +33,7 @@ const DASHES: [char; 3] = ['\u{2013}', '\u{2014}', '\u{2015}'];
 /// The line as its shell reads it.
 pub(super) fn plain(line: &str) -> Cow<'_, str> {
     let mut text = Cow::Borrowed(line);
-    for rule in [substrings, separators, empty_marks, sums, formats, dashes, paths, blanks] {
+    for rule in [substrings, separators, carets, empty_marks, sums, formats, dashes, paths, blanks] {
         if let Some(changed) = rule(&text) {
             text = Cow::Owned(changed);
         }
@@ -73,6 +73,26 @@ fn substring(text: &str, colon: usize) -> Option<(usize, usize, &'static str)> {
 
 fn separators(text: &str) -> Option<String> {
     text.contains("IFS").then(|| FIELD_SEPARATORS.iter().fold(text.to_owned(), |text, mark| text.replace(mark, " ")))
+}
+
+/// Once a caret stands between two letters, cmd reads the line: it takes away every caret before a character (`n^et ^/d^omain`). Otherwise one
+/// may be a pattern's (`grep ^root`) or escape a sign.
+fn carets(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let within_word = |part: &[u8]| part[0].is_ascii_alphabetic() && part[1] == b'^' && part[2].is_ascii_alphabetic();
+    if !bytes.windows(3).any(within_word) {
+        return None;
+    }
+    let mut out = String::with_capacity(text.len());
+    let mut letters = text.chars();
+    while let Some(letter) = letters.next() {
+        let escaped = letters.clone().next().filter(|next| letter == '^' && !next.is_whitespace());
+        out.push(escaped.unwrap_or(letter));
+        if escaped.is_some() {
+            letters.next();
+        }
+    }
+    Some(out)
 }
 
 fn empty_marks(text: &str) -> Option<String> {
@@ -271,6 +291,7 @@ mod tests {
     fn what_a_shell_takes_back_is_taken_back() {
         for (spelt, meant) in [
             ("n^et us^er", "net user"),
+            ("c^md ^/c C:\\^Windows\\n^et.^exe us^er -^a ^^ ^", "cmd /c C:\\Windows\\net.exe user -a ^ ^"),
             ("ne\"\"t us\"\"er /dom\"\"ain", "net user /domain"),
             ("i''d; who$@ami; ca$*t x; l${x}s", "id; whoami; cat x; ls"),
             ("Get-Ch`ildItem C:\\", "Get-ChildItem C:\\"),
@@ -291,6 +312,7 @@ mod tests {
     fn ordinary_lines_stay() {
         for line in [
             "findstr /r \"^[a-z]\" a.txt",
+            "grep -E ^root /etc/passwd; echo a ^& b",
             "echo \"\" > a.txt",
             "set x=\"\"",
             "a -split '+' -replace '+',''",
