@@ -41,5 +41,5 @@ pub use layer_norm::{layer_norm, layer_norm_backward};
 pub use matmul::{Transposed, matmul};
 pub use neighbours::{neighbours, neighbours_backward};
 pub use packed::PackedMatrix;
-pub use softmax::{independent_probabilities, probabilities, softmax};
+pub use softmax::{independent_probabilities, log_sum_exp, probabilities, softmax};
 pub use tanh::{tanh, tanh_backward};

@@ -9,6 +9,11 @@ pub fn softmax(row: &mut [f32]) {
     softmax_on(Isa::detect(), row);
 }
 
+/// The logarithm of the sum of a row's exponentials: what makes its scores logarithms of probabilities when taken off.
+pub fn log_sum_exp(row: &[f32]) -> f32 {
+    log_sum_exp_on(Isa::detect(), row)
+}
+
 /// The probabilities of a row of logits at a temperature (temperature scaling, Guo et al. 2017), one of which is right.
 pub fn probabilities(logits: &[f32], temperature: f32) -> Vec<f32> {
     let mut scores: Vec<f32> = logits.iter().map(|logit| logit / temperature).collect();
@@ -23,6 +28,16 @@ pub fn independent_probabilities(logits: &[f32], temperature: f32) -> Vec<f32> {
 
 multiversion! {
     fn softmax_on(row: &mut [f32]) = softmax_body;
+}
+
+multiversion! {
+    fn log_sum_exp_on(row: &[f32]) -> f32 = log_sum_exp_body;
+}
+
+#[inline(always)]
+fn log_sum_exp_body<const FUSED: bool>(row: &[f32]) -> f32 {
+    let top = greatest(row);
+    top + sum_of([row], |[value]| exp::<FUSED>(value - top)).ln()
 }
 
 #[inline(always)]
@@ -81,6 +96,7 @@ mod tests {
                 for (&p, &s) in row.iter().zip(&scores) {
                     assert!((f64::from(p) - f64::from(s).exp() / total).abs() < 1e-6, "{} {len}", isa.name());
                 }
+                assert!((f64::from(log_sum_exp_on(isa, &scores)) - total.ln()).abs() < 1e-5, "{} {len}", isa.name());
             }
         });
     }
