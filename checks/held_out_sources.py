@@ -18,6 +18,8 @@ parser.add_argument("attack")
 parser.add_argument("benign")
 parser.add_argument("narrative")
 parser.add_argument("--also", nargs=3, default=[], metavar=("ATTACK", "BENIGN", "NARRATIVE"), help="further rows that every fit sees and none of which is measured")
+parser.add_argument("--harmless-sentences", nargs="*", default=[], metavar="FILE", help="sentences that are no attack, which every fit sees")
+parser.add_argument("--harmless-weight", default="2", help="what a row of them counts")
 parser.add_argument("--weights", default="2,1,1", help="what a row of each file counts in the fit")
 parser.add_argument("--penalty", default="3", help="how strongly biases are held at 0")
 arguments = parser.parse_args()
@@ -35,7 +37,8 @@ def attackline(*words):
 def fitted(folder, attack):
     """The model with shares and biases fitted on these attack lines, the benign lines and the sentences."""
     files = [attack, arguments.benign, arguments.narrative, *arguments.also]
-    weights = ",".join([arguments.weights] * (len(files) // 3))
+    weights = ",".join([arguments.weights] * (len(files) // 3) + [arguments.harmless_weight] * len(arguments.harmless_sentences))
+    files += arguments.harmless_sentences
     shared, adjusted = os.path.join(folder, "shared"), os.path.join(folder, "adjusted")
     attackline("model", "ngrams", arguments.model, *(word for file in files for word in ("--validation", file)),
                "--validation-weights", weights, "-o", shared)

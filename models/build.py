@@ -31,7 +31,7 @@ parser.add_argument("--samples", type=int, default=800_000, help="lines to gener
 parser.add_argument("--lines", type=int, default=400_000, help="generated lines of the long stage, at most")
 parser.add_argument("--short-lines", type=int, default=60_000, help="generated lines of the short stage")
 parser.add_argument("--extra", help="a folder like DATA/train: rows of further public sources (models/sources.tsv)")
-parser.add_argument("--extra-dev", help="a folder like DATA/dev: rows of such sources that no stage sees, on which shares and biases are fitted too")
+parser.add_argument("--extra-dev", help="a folder like DATA/dev: rows of such sources that no stage sees, on which shares and biases are fitted too; sentences_benign.jsonl there holds harmless sentences")
 parser.add_argument("--short-only", action="store_true", help="no long stage: BASE knows the templates, and the short stage goes over its lines twice")
 parser.add_argument("--least", type=int, default=7, help="a label needs so many templates, or twelve public lines")
 arguments = parser.parse_args()
@@ -216,6 +216,10 @@ else:
 # What shares and biases are fitted on, and the threshold on the first files of it.
 dev = [public[f"{side}_{kind}"] for side in ("dev", "extra-dev") if folders[side] for kind in kinds]
 dev_weights = ",".join(["2,1,1"] * (len(dev) // len(kinds)))
+# Sentences that are no attack, which let sentences have shares of their own.
+harmless = os.path.join(arguments.extra_dev or "", "sentences_benign.jsonl")
+if arguments.extra_dev and os.path.exists(harmless):
+    dev, dev_weights = [*dev, os.path.abspath(harmless)], f"{dev_weights},2"
 if missing("int8"):
     attackline("model", "quantize", path("mean"), "-o", path("int8"), "--data", path("stage/validation.csv"), path("benign_some.jsonl"), path("narrative.jsonl"), "--lines", "1024")
 if missing("ngrams"):

@@ -84,6 +84,38 @@ fn ngrams_are_heard_beside_the_encoder_and_settle_lines_before_it() {
 }
 
 #[test]
+fn sentences_are_heard_by_shares_of_their_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let made = training(directory.path());
+    assert!(attackline(&made.iter().map(String::as_str).collect::<Vec<_>>()).status.success());
+    // The model knows netstat for an attack's alone.
+    let sentence = |number: usize| match number % 2 {
+        0 => format!("{{\"text\":\"The team has used netstat -ano for the git commit of tool {number}.\",\"label\":\"Benign\"}}\n"),
+        _ => format!("{{\"text\":\"The group has saved the hive with reg save of hklm sam{number}.hiv and netstat.\",\"label\":\"T1003.002\"}}\n"),
+    };
+    std::fs::write(path("sentences.ndjson"), (0..80).map(sentence).collect::<String>()).unwrap();
+    std::fs::write(path("few.ndjson"), (0..40).map(sentence).collect::<String>()).unwrap();
+    let fit = |sentences: &str, to: &str| {
+        let rows = ["--validation", &path("validation.ndjson"), "--validation", &path(sentences)];
+        let output = attackline(&[&["model", "ngrams", &path("both")], &rows[..], &["-o", &path(to)]].concat());
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        let settings = std::fs::read(directory.path().join(to).join("attackline.json")).unwrap();
+        (text(&output.stderr), serde_json::from_slice::<Value>(&settings).unwrap()["ngrams"]["prose_attack"].clone())
+    };
+    let (few, own) = (fit("few.ndjson", "few"), fit("sentences.ndjson", "own"));
+    assert!(few.1.is_null() && own.1["bias"].is_number(), "{few:?} {own:?}");
+    assert!(own.0.contains("an attack or not, 80 sentences"), "{}", own.0);
+    let attack = |model: &str, line: &str| {
+        let output = attackline(&["classify", "--model", &path(model), line]);
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["attack"].as_f64().unwrap()
+    };
+    let (harmless, command) = ("The team has used netstat -ano for the git commit of tool 999.", "netstat -ano 77777");
+    assert!(attack("both", harmless) > 0.5 && attack("own", harmless) < 0.5, "{} {}", attack("both", harmless), attack("own", harmless));
+    assert!(attack("own", command) > 0.9, "{}", attack("own", command));
+}
+
+#[test]
 fn what_started_a_line_counts_as_much_as_the_data_say() {
     let directory = tempfile::tempdir().unwrap();
     let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();

@@ -1,6 +1,6 @@
 //! The n-gram model that answers beside an encoder, and before it where lines are certainly benign.
 
-use attackline_kernels::softmax;
+use attackline_kernels::{log_sum_exp, softmax};
 use attackline_model::{
     AttackShares, Classifier, Encoded, GateSettings, Int8Tensor, Labels, ModelError, ModelFolder, NgramLogits, NgramSettings, NgramWeights,
     ParentShare, Prediction, Prepared, TechniqueShares, Tensor, is_prose, ngrams,
@@ -78,9 +78,8 @@ impl<C: Classifier> WithNgrams<C> {
                 let prediction = encoder.next().expect("each line asked has an answer");
                 let log: Vec<f32> = prediction.scores.iter().map(|score| score.max(f32::MIN_POSITIVE).ln()).collect();
                 let encoder = Parts::of(&log, self.benign);
-                let shares = if line.prose { self.settings.prose } else { self.settings.technique };
-                let techniques = encoder.techniques_with(&head, shares);
-                (attack_logit(self.settings.attack, [encoder.attack, head.attack, gate, surest(&techniques)]), techniques)
+                let techniques = encoder.techniques_with(&head, self.settings.technique_of(line.prose));
+                (attack_logit(self.settings.attack_of(line.prose), [encoder.attack, head.attack, gate, surest(&techniques)]), techniques)
             }
         };
         let mut scores = Parts { attack, techniques: scores }.together(self.benign);
@@ -148,8 +147,7 @@ pub fn surest(techniques: &[f32]) -> f32 {
 
 /// Makes logarithmic scores the logarithms of probabilities, and says what was taken off: the logarithm of their sum.
 fn normalise(scores: &mut [f32]) -> f32 {
-    let most = scores.iter().copied().fold(f32::MIN, f32::max);
-    let total = most + scores.iter().map(|score| (score - most).exp()).sum::<f32>().ln();
+    let total = log_sum_exp(scores);
     scores.iter_mut().for_each(|score| *score -= total);
     total
 }

@@ -53,6 +53,9 @@ pub struct Quantization {
 pub struct NgramSettings {
     /// What each part's logit of an attack counts.
     pub attack: AttackShares,
+    /// The same where the line is [prose](crate::is_prose); `None` where too few harmless sentences were there to tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prose_attack: Option<AttackShares>,
     /// What each part's technique counts where the line is a command.
     pub technique: TechniqueShares,
     /// The same where it is [prose](crate::is_prose), on which an encoder is surer.
@@ -77,6 +80,18 @@ pub struct AttackShares {
     pub named: f32,
     /// What is added.
     pub bias: f32,
+}
+
+impl NgramSettings {
+    /// What each part's logit of an attack counts for a line that is prose or not.
+    pub fn attack_of(&self, prose: bool) -> AttackShares {
+        self.prose_attack.filter(|_| prose).unwrap_or(self.attack)
+    }
+
+    /// What each part's technique counts for such a line.
+    pub fn technique_of(&self, prose: bool) -> TechniqueShares {
+        if prose { self.prose } else { self.technique }
+    }
 }
 
 /// What the log probabilities of the techniques count that encoder and n-gram head give.

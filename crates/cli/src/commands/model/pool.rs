@@ -7,6 +7,9 @@ use attackline_engine::{Engine, Parts, WithNgrams, attack_logit, surest};
 use attackline_evaluate::{PoolRow, fit_pool};
 use attackline_model::{AttackShares, GateSettings, Labels, ModelFolder, NgramLogits, NgramSettings, TechniqueShares, is_prose, prepare};
 
+/// Sentences get shares of their own for whether they show an attack where so many of them do and so many don't, and as many commands.
+const LEAST_SENTENCES: usize = 30;
+
 /// A validation row: what is right, what it counts, its n-grams.
 pub(super) struct Checked {
     pub row: Row,
@@ -71,31 +74,36 @@ pub(super) fn fit(gate_loss: f64, folder: &ModelFolder, rows: &[Checked], encode
         say(format_args!("which technique, {} {kind}: encoder {:.3}, n-gram head {:.3}", of_kind.len(), shares[0], shares[1]));
         TechniqueShares { encoder: shares[0] as f32, head: shares[1] as f32 }
     };
-    let (technique, prose) = (technique(false), technique(true));
-    let named = |row: &Seen| surest(&row.encoder.techniques_with(&row.head, if row.prose { prose } else { technique }));
-    let attack_shares = |logits: &dyn Fn(&Seen) -> [f32; 4]| {
-        let shares = fit_pool(&seen.iter().map(|row| row.attack_row(benign, &logits(row))).collect::<Vec<_>>(), 6);
+    let mut settings = NgramSettings { technique: technique(false), prose: technique(true), ..NgramSettings::default() };
+    let shares_of = |logits: &dyn Fn(&Seen) -> [f32; 4], of: &dyn Fn(&Seen) -> bool| {
+        let rows: Vec<PoolRow> = seen.iter().filter(|row| of(row)).map(|row| row.attack_row(benign, &logits(row))).collect();
+        let shares = fit_pool(&rows, 6);
         let share = |place: usize| shares[place] as f32;
         AttackShares { encoder: share(0), head: share(1), gate: share(2), named: share(3), bias: share(4) - share(5) }
     };
-    let all = |row: &Seen| [row.encoder.attack, row.head.attack, row.gate, named(row)];
-    let attack = attack_shares(&all);
-    say(format_args!(
-        "an attack or not: encoder {:.3}, n-gram head {:.3}, gate {:.3}, how surely a technique is named {:.3}, bias {:.3}",
-        attack.encoder, attack.head, attack.gate, attack.named, attack.bias
-    ));
-    let alone = AttackShares { encoder: 0.0, ..attack_shares(&|row| [0.0, row.head.attack, row.gate, surest(&row.head.techniques)]) };
-    say(format_args!(
-        "before the encoder: n-gram head {:.3}, gate {:.3}, how surely a technique is named {:.3}, bias {:.3}",
-        alone.head, alone.gate, alone.named, alone.bias
-    ));
+    let named = |settings: &NgramSettings, row: &Seen| surest(&row.encoder.techniques_with(&row.head, settings.technique_of(row.prose)));
+    let all = |settings: &NgramSettings, row: &Seen| [row.encoder.attack, row.head.attack, row.gate, named(settings, row)];
+    let count = |prose: bool, attack: bool| seen.iter().filter(|row| row.prose == prose && row.is_attack(benign) == attack).count();
+    if [false, true].iter().all(|&attack| count(true, attack) >= LEAST_SENTENCES && count(false, attack) >= LEAST_SENTENCES) {
+        let of_kind = |prose: bool| shares_of(&|row| all(&settings, row), &|row| row.prose == prose);
+        let (commands, sentences) = (of_kind(false), of_kind(true));
+        (settings.attack, settings.prose_attack) = (commands, Some(sentences));
+        tell("an attack or not, commands", commands);
+        tell(&format!("an attack or not, {} sentences", count(true, false) + count(true, true)), sentences);
+    } else {
+        settings.attack = shares_of(&|row| all(&settings, row), &|_| true);
+        tell("an attack or not", settings.attack);
+    }
+    let before = |row: &Seen| [0.0, row.head.attack, row.gate, surest(&row.head.techniques)];
+    let alone = AttackShares { encoder: 0.0, ..shares_of(&before, &|_| true) };
+    tell("before the encoder", alone);
     let gate_logit = |row: &Seen| row.head.attack_alone(alone, row.gate);
-    let is_found = |row: &&Seen| row.is_attack(benign) && attack_logit(attack, all(row)) > 0.0;
+    let is_found = |row: &&Seen| row.is_attack(benign) && attack_logit(settings.attack_of(row.prose), all(&settings, row)) > 0.0;
     let mut found: Vec<f32> = seen.iter().filter(is_found).map(gate_logit).collect();
     let harmless: Vec<f32> = seen.iter().filter(|row| !row.is_attack(benign)).map(gate_logit).collect();
     found.sort_by(f32::total_cmp);
     let share_below = |logits: &[f32], threshold: f32| logits.iter().filter(|logit| **logit < threshold).count() as f64 / logits.len().max(1) as f64;
-    let gate = found.get((found.len() as f64 * gate_loss) as usize).map(|&threshold| GateSettings {
+    settings.gate = found.get((found.len() as f64 * gate_loss) as usize).map(|&threshold| GateSettings {
         attack: alone,
         threshold,
         lost: share_below(&found, threshold),
@@ -103,7 +111,7 @@ pub(super) fn fit(gate_loss: f64, folder: &ModelFolder, rows: &[Checked], encode
         settled: share_below(&harmless, threshold),
         benign: harmless.len(),
     });
-    if let Some(gate) = &gate {
+    if let Some(gate) = &settings.gate {
         say(format_args!(
             "the gate at {:.2} settles {:.1} % of {} benign lines and loses {:.2} % of {} attacks found",
             gate.threshold,
@@ -113,5 +121,12 @@ pub(super) fn fit(gate_loss: f64, folder: &ModelFolder, rows: &[Checked], encode
             gate.attacks
         ));
     }
-    Ok(NgramSettings { attack, technique, prose, gate })
+    Ok(settings)
+}
+
+fn tell(what: &str, shares: AttackShares) {
+    let AttackShares { encoder, head, gate, named, bias } = shares;
+    say(format_args!(
+        "{what}: encoder {encoder:.3}, n-gram head {head:.3}, gate {gate:.3}, how surely a technique is named {named:.3}, bias {bias:.3}"
+    ));
 }
