@@ -8,7 +8,7 @@ use crate::models;
 use anyhow::{Context, Result, bail};
 use attackline_model::{Checkpoint, EncoderSpec, FolderFiles, ModelFolder, TextTokenizer};
 use attackline_train::{Example, TrainSettings, Trainer, TrainingData, random_encoder};
-use clap::ValueEnum;
+use clap::{ArgGroup, ValueEnum};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 
@@ -27,16 +27,16 @@ transformers; what restored tokens is left out of it.";
 
 /// Train a base model on lines without labels, from nothing or from another base.
 #[derive(Debug, clap::Args)]
-#[command(after_help = AFTER_HELP)]
+#[command(after_help = AFTER_HELP, group = ArgGroup::new("start").required(true))]
 pub struct Args {
     #[command(flatten)]
     lines: LinesArgs,
     /// Base model to go on from, with its own tokenizer and shape, so that it learns how your lines look; a head that it has for labels is
     /// left out
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["tokenizer", "architecture", "hidden", "layers", "heads", "intermediate"])]
+    #[arg(long, value_name = "DIR", group = "start", conflicts_with_all = ["architecture", "hidden", "layers", "heads", "intermediate"])]
     base: Option<PathBuf>,
     /// Folder with a tokenizer.json that has the token [MASK], for a model from nothing
-    #[arg(long, value_name = "DIR", required_unless_present = "base")]
+    #[arg(long, value_name = "DIR", group = "start")]
     tokenizer: Option<PathBuf>,
     /// Folder to write the model to
     #[arg(short, long, value_name = "DIR")]
