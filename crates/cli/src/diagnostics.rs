@@ -1,6 +1,6 @@
 //! What goes to standard error: messages, the progress line, the summary.
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use std::fmt;
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,9 +25,11 @@ impl Diagnostics {
     /// With a moving line if `progress`.
     pub fn new(progress: bool, verbose: bool) -> Self {
         let bar = ProgressBar::with_draw_target(None, if progress { ProgressDrawTarget::stderr_with_hz(10) } else { ProgressDrawTarget::hidden() });
-        let style =
-            ProgressStyle::with_template("{spinner} {human_pos} lines  {per_sec}  {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
-        bar.set_style(style);
+        let rate = |state: &ProgressState, out: &mut dyn fmt::Write| {
+            fmt::Write::write_fmt(out, format_args!("{:.0}/s", state.per_sec())).unwrap_or_default()
+        };
+        let style = ProgressStyle::with_template("{spinner} {human_pos} lines  {rate}  {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+        bar.set_style(style.with_key("rate", rate));
         if progress {
             bar.enable_steady_tick(Duration::from_millis(200));
         }

@@ -35,11 +35,13 @@ pub(super) fn describe(folder: &ModelFolder) -> Result<String> {
         writeln!(text, "int8 to f32   the same label on {share:.2} % of {lines} lines, mean change of a probability {:.5}", found.mean_drift)?;
     }
     if let Some(found) = &settings.ngrams {
-        let AttackShares { encoder, head, gate, named, .. } = found.attack;
-        writeln!(
-            text,
-            "n-grams       beside the encoder: its attacks count {encoder:.2}, the n-gram head's {head:.2}, the gate's {gate:.2}, how surely a technique is named {named:.2}"
-        )?;
+        let counts = |AttackShares { encoder, head, gate, named, .. }| {
+            format!("its attacks count {encoder:.2}, the n-gram head's {head:.2}, the gate's {gate:.2}, how surely a technique is named {named:.2}")
+        };
+        writeln!(text, "n-grams       beside the encoder: {}", counts(found.attack))?;
+        if let Some(shares) = found.prose_attack {
+            writeln!(text, "              in sentences: {}", counts(shares))?;
+        }
         match &found.gate {
             None => writeln!(text, "gate          none")?,
             Some(gate) => writeln!(
