@@ -77,6 +77,12 @@ fn ngrams_are_heard_beside_the_encoder_and_settle_lines_before_it() {
     };
     assert_eq!(settings(&refitted), settings(&model));
 
+    let base = path("base");
+    let further = attackline(&["pretrain", "--data", &path("train.ndjson"), "--base", &model, "--epochs", "1", "-o", &base]);
+    assert!(further.status.success(), "{}", text(&further.stderr));
+    let weights = std::fs::read(Path::new(&base).join("model.safetensors")).unwrap();
+    assert!(!weights.windows(6).any(|name| name == b"ngrams"), "n-grams are a classifier's");
+
     let again = attackline(&command);
     assert_eq!(again.status.code(), Some(2));
     let none = attackline(&["classify", "--model", TINY, "--gate", "whoami"]);

@@ -4,7 +4,10 @@ use crate::{
     tokenizer::{lacking, tokenizer_json},
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, HashSet},
+    path::Path,
+};
 
 /// The small files of a folder by name (`config.json`, `tokenizer.json`, …), byte for byte; everything but the weights.
 pub type FolderFiles = BTreeMap<String, Vec<u8>>;
@@ -124,13 +127,15 @@ impl ModelFolder {
         Self::from_parts(files, weights.into())
     }
 
-    /// The bare encoder with its tokenizer: a base without labels, pooler and settings.
+    /// The bare encoder with its tokenizer: a base without labels, pooler, n-grams and settings.
     pub fn without_head(&self) -> Result<Self, ModelError> {
         let mut config = self.config.as_object().cloned().unwrap_or_default();
         ["id2label", "label2id", "num_labels", "problem_type", "architectures"].iter().for_each(|key| drop(config.remove(*key)));
         let mut weights = self.weights.clone().in_f32();
         let layout = WeightLayout::new(&self.spec, self.labels.as_ref().map_or(0, Labels::len));
-        layout.entries().iter().filter(|entry| entry.role.is_head()).for_each(|entry| weights.remove(&entry.name));
+        let encoder: HashSet<&str> = layout.entries().iter().filter(|entry| !entry.role.is_head()).map(|entry| entry.name.as_str()).collect();
+        let others: Vec<String> = weights.names().filter(|name| !encoder.contains(name)).map(str::to_owned).collect();
+        others.iter().for_each(|name| weights.remove(name));
         let mut files = self.files.clone();
         files.insert(CONFIG.into(), pretty(&config));
         ["README.md", SETTINGS].iter().for_each(|name| drop(files.remove(*name)));

@@ -131,13 +131,13 @@ struct Start {
 impl Args {
     fn start(&self) -> Result<Start> {
         match (&self.base, &self.tokenizer) {
-            (Some(base), _) => self.from_base(base),
-            (None, Some(tokenizer)) => self.from_nothing(tokenizer),
+            (Some(base), _) => self.start_from(base),
+            (None, Some(tokenizer)) => self.start_from_nothing(tokenizer),
             (None, None) => bail!("name a --base or a --tokenizer"),
         }
     }
 
-    fn from_nothing(&self, folder: &Path) -> Result<Start> {
+    fn start_from_nothing(&self, folder: &Path) -> Result<Start> {
         let files = read_tokenizer(folder)?;
         let tokenizer = TextTokenizer::new(&files["tokenizer.json"], self.max_length, usize::MAX)?;
         let config = self.config(tokenizer.vocabulary());
@@ -146,7 +146,7 @@ impl Args {
         Ok(Start { files, config, spec, weights, tokenizer })
     }
 
-    fn from_base(&self, folder: &Path) -> Result<Start> {
+    fn start_from(&self, folder: &Path) -> Result<Start> {
         let base = models::folder(Some(folder))?.without_head()?;
         let tokenizer = base.tokenizer(Some(self.max_length))?;
         let ModelFolder { files, config, spec, weights, .. } = base;
