@@ -47,7 +47,7 @@ fn a_model_from_nothing_but_lines() {
     let said = says(home, "pretrain --data data/train.csv --base base --max-length 64 --epochs 1 -o further");
     assert!(said.contains("restore"), "{said}");
 
-    let train = "train --data data --base base --learning-rate 3e-3 --head-learning-rate 3e-3 --max-length 64";
+    let train = "train --data data --base base --learning-rate 3e-3 --head-learning-rate 3e-3 --max-length 64 --batch-tokens 256";
     let said = says(home, &format!("{train} --epochs 6 -o model --metrics metrics.ndjson --tensorboard events --accumulate 2 --recompute"));
     assert!(said.contains("macro avg") && said.contains("model: the weights of epoch"), "{said}");
     let card = fs::read_to_string(home.join("model/README.md")).unwrap();
@@ -65,7 +65,16 @@ fn a_model_from_nothing_but_lines() {
     assert!(!fs::read_to_string(home.join("unlabelled/config.json")).unwrap().contains("T1049"));
     assert!(refuses(home, "classify --model unlabelled netstat").contains("without labels"));
 
-    fs::write(home.join("benign.txt"), (0..200).map(|i| format!("ls -la /home/user{i}\n")).collect::<String>()).unwrap();
+    // Of the lines that it learnt from those that look least like attacks stand for harmless ones, and those that look most like them, too few
+    // to count among the others, for another source of such.
+    let answers = attackline(home, "classify --model model --from csv --field text -f data/train.csv").assert().success().get_output().stdout.clone();
+    let mut answers: Vec<Value> = String::from_utf8(answers).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    answers.sort_by(|a, b| b["attack"].as_f64().unwrap().total_cmp(&a["attack"].as_f64().unwrap()));
+    let plain = |text: &&str| text.starts_with(char::is_alphanumeric) && !text.contains(['\n', '{', '=']);
+    let mut texts: Vec<&str> = answers.iter().filter_map(|answer| answer["text"].as_str()).filter(plain).collect();
+    texts.dedup();
+    fs::write(home.join("benign.txt"), texts[texts.len() - 200..].join("\n")).unwrap();
+    fs::write(home.join("few.txt"), texts[..5].join("\n")).unwrap();
     let before = fs::read_to_string(home.join("model/attackline.json")).unwrap();
     let calibrate = "model calibrate model --benign benign.txt --attacks data/test.csv";
     let few = refuses(home, &format!("{calibrate} --fpr 0.001"));
@@ -74,13 +83,6 @@ fn a_model_from_nothing_but_lines() {
     let set = String::from_utf8(set).unwrap();
     assert!(set.contains("attacks found") && set.contains("(10 of 200"), "{set}");
     assert_ne!(fs::read_to_string(home.join("model/attackline.json")).unwrap(), before);
-    // The lines that look most like attacks, too few to count among the others.
-    let answers = attackline(home, "classify --model model --from csv --field text -f data/test.csv").assert().success().get_output().stdout.clone();
-    let mut answers: Vec<Value> = String::from_utf8(answers).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    answers.sort_by(|a, b| b["attack"].as_f64().unwrap().total_cmp(&a["attack"].as_f64().unwrap()));
-    let mut texts: Vec<&str> = answers.iter().filter_map(|answer| answer["text"].as_str()).filter(|text| !text.contains('\n')).collect();
-    texts.dedup();
-    fs::write(home.join("few.txt"), texts[..5].join("\n")).unwrap();
     let both = |flags: &str| {
         let arguments = format!("model calibrate model --benign benign.txt few.txt --fpr 0.05 --dry-run {flags}");
         String::from_utf8(attackline(home, &arguments).assert().success().get_output().stdout.clone()).unwrap()
