@@ -35,7 +35,7 @@ pub struct Args {
     /// left out
     #[arg(long, value_name = "DIR", group = "start", conflicts_with_all = ["architecture", "hidden", "layers", "heads", "intermediate"])]
     base: Option<PathBuf>,
-    /// Folder with a tokenizer.json that has the token [MASK], for a model from nothing
+    /// Folder with a tokenizer.json that has a token for hidden ones, for a model from nothing
     #[arg(long, value_name = "DIR", group = "start")]
     tokenizer: Option<PathBuf>,
     /// Folder to write the model to
