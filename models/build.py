@@ -217,8 +217,7 @@ else:
 dev = [public[f"{side}_{kind}"] for side in ("dev", "extra-dev") if folders[side] for kind in kinds]
 dev_weights = ",".join(["2,1,1"] * (len(dev) // len(kinds)))
 # Sentences that are no attack, which let sentences have shares of their own.
-harmless = os.path.join(arguments.extra_dev or "", "sentences_benign.jsonl")
-if arguments.extra_dev and os.path.exists(harmless):
+if arguments.extra_dev and os.path.exists(harmless := os.path.join(arguments.extra_dev, "sentences_benign.jsonl")):
     dev, dev_weights = [*dev, os.path.abspath(harmless)], f"{dev_weights},2"
 if missing("int8"):
     attackline("model", "quantize", path("mean"), "-o", path("int8"), "--data", path("stage/validation.csv"), path("benign_some.jsonl"), path("narrative.jsonl"), "--lines", "1024")

@@ -131,7 +131,7 @@ impl ModelFolder {
     pub fn without_head(&self) -> Result<Self, ModelError> {
         let mut config = self.config.as_object().cloned().unwrap_or_default();
         ["id2label", "label2id", "num_labels", "problem_type", "architectures"].iter().for_each(|key| drop(config.remove(*key)));
-        let mut weights = self.weights.clone().in_f32();
+        let mut weights = self.weights.clone();
         let layout = WeightLayout::new(&self.spec, self.labels.as_ref().map_or(0, Labels::len));
         let encoder: HashSet<&str> = layout.entries().iter().filter(|entry| !entry.role.is_head()).map(|entry| entry.name.as_str()).collect();
         let others: Vec<String> = weights.names().filter(|name| !encoder.contains(name)).map(str::to_owned).collect();
@@ -139,7 +139,7 @@ impl ModelFolder {
         let mut files = self.files.clone();
         files.insert(CONFIG.into(), pretty(&config));
         ["README.md", SETTINGS].iter().for_each(|name| drop(files.remove(*name)));
-        Self::from_parts(files, weights)
+        Self::from_parts(files, weights.in_f32())
     }
 
     /// The same model with the word embedding in int8, and the matrices of the layers' products with the factors of their columns that `factors`

@@ -78,19 +78,15 @@ fn separators(text: &str) -> Option<String> {
 /// Once a caret stands between two letters, cmd reads the line: it takes away every caret before a character (`n^et ^/d^omain`). Otherwise one
 /// may be a pattern's (`grep ^root`) or escape a sign.
 fn carets(text: &str) -> Option<String> {
-    let bytes = text.as_bytes();
-    let within_word = |part: &[u8]| part[0].is_ascii_alphabetic() && part[1] == b'^' && part[2].is_ascii_alphabetic();
-    if !bytes.windows(3).any(within_word) {
+    let is_letter = |at: usize| text.as_bytes().get(at).is_some_and(u8::is_ascii_alphabetic);
+    if !text.match_indices('^').any(|(at, _)| is_letter(at.wrapping_sub(1)) && is_letter(at + 1)) {
         return None;
     }
     let mut out = String::with_capacity(text.len());
-    let mut letters = text.chars();
+    let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {
-        let escaped = letters.clone().next().filter(|next| letter == '^' && !next.is_whitespace());
+        let escaped = if letter == '^' { letters.next_if(|next| !next.is_whitespace()) } else { None };
         out.push(escaped.unwrap_or(letter));
-        if escaped.is_some() {
-            letters.next();
-        }
     }
     Some(out)
 }

@@ -81,8 +81,10 @@ pub(super) fn fit(gate_loss: f64, folder: &ModelFolder, rows: &[Checked], encode
         let share = |place: usize| shares[place] as f32;
         AttackShares { encoder: share(0), head: share(1), gate: share(2), named: share(3), bias: share(4) - share(5) }
     };
-    let named = |settings: &NgramSettings, row: &Seen| surest(&row.encoder.techniques_with(&row.head, settings.technique_of(row.prose)));
-    let all = |settings: &NgramSettings, row: &Seen| [row.encoder.attack, row.head.attack, row.gate, named(settings, row)];
+    let all = |settings: &NgramSettings, row: &Seen| {
+        let techniques = row.encoder.techniques_with(&row.head, settings.technique_of(row.prose));
+        [row.encoder.attack, row.head.attack, row.gate, surest(&techniques)]
+    };
     let count = |prose: bool, attack: bool| seen.iter().filter(|row| row.prose == prose && row.is_attack(benign) == attack).count();
     if [false, true].iter().all(|&attack| count(true, attack) >= LEAST_SENTENCES && count(false, attack) >= LEAST_SENTENCES) {
         let of_kind = |prose: bool| shares_of(&|row| all(&settings, row), &|row| row.prose == prose);
