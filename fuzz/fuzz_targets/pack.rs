@@ -2,5 +2,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    drop(attackline_model::ModelFolder::from_pack(data));
+    drop(attackline_model::ModelFolder::from_pack(data.to_vec()));
 });

@@ -8,5 +8,5 @@ static PACK: &[u8] = include_bytes!("../../../models/embedded.alpack");
 
 /// The embedded model's folder, as its pack holds it.
 pub fn model() -> Result<ModelFolder> {
-    ModelFolder::from_static_pack(PACK).context("the model inside this program is damaged")
+    ModelFolder::from_pack(PACK).context("the model inside this program is damaged")
 }

@@ -58,7 +58,7 @@ impl<C: Classifier> WithNgrams<C> {
         for &(bucket, value) in ngrams {
             let bucket = bucket as usize;
             let scale = table.scales[bucket] * value;
-            let row = &table.values[bucket * width..(bucket + 1) * width];
+            let row = &table.values()[bucket * width..(bucket + 1) * width];
             sum.iter_mut().zip(row).for_each(|(sum, &element)| *sum += scale * f32::from(element));
         }
         let mut logits = vec![0.0f32; self.bias.data.len()];

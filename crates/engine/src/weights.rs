@@ -2,7 +2,7 @@
 
 use crate::matrix::Matrix;
 use attackline_kernels::{Crew, FirstTokenAttention, Int8Matrix, PackedMatrix, RelativeTerms, layer_norm};
-use attackline_model::{EncoderSpec, Int8Tensor, LayerRole, ModelError, ModelFolder, Pooling, RelativePositions, Role, Tensor, WeightLayout};
+use attackline_model::{EncoderSpec, Floats, Int8Tensor, LayerRole, ModelError, ModelFolder, Pooling, RelativePositions, Role, Tensor, WeightLayout};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// Gain and bias of a layer norm, each `[hidden]`.
@@ -56,7 +56,7 @@ pub(crate) enum Numbers {
 
 /// The vectors of the words, `[vocabulary, embedding]`.
 pub(crate) enum Words {
-    F32(Vec<f32>),
+    F32(Floats),
     Int8(Arc<Int8Tensor>),
 }
 
@@ -68,7 +68,7 @@ impl Words {
             Self::F32(words) => to.extend_from_slice(&words[place]),
             Self::Int8(words) => {
                 let scale = words.scales[id as usize];
-                to.extend(words.values[place].iter().map(|&value| f32::from(value) * scale));
+                to.extend(words.values()[place].iter().map(|&value| f32::from(value) * scale));
             }
         }
     }
@@ -115,9 +115,10 @@ impl Source<'_> {
     }
 
     fn words(&self) -> Result<Words, ModelError> {
-        match self.folder.weights.int8(&self.layout.require(Role::WordEmbedding)?.name)? {
+        let name = &self.layout.require(Role::WordEmbedding)?.name;
+        match self.folder.weights.int8_in_place(name)? {
             Some(words) => Ok(Words::Int8(words)),
-            None => self.data(Role::WordEmbedding).map(Words::F32),
+            None => self.folder.weights.floats_in_place(name).map(Words::F32),
         }
     }
 
@@ -167,7 +168,7 @@ impl Source<'_> {
                 return Err(ModelError::damaged("model.safetensors", reason));
             }
         }
-        let values: Vec<&[i8]> = stored.iter().map(|tensor| &tensor.values[..]).collect();
+        let values: Vec<&[i8]> = stored.iter().map(|tensor| tensor.values()).collect();
         let scales: Vec<f32> = stored.iter().flat_map(|tensor| &tensor.scales).copied().collect();
         Ok(Some(Int8Matrix::new(&values, &scales, bias, stored[0].shape[1]).with_factors(stored[0].factors.clone())))
     }
@@ -277,7 +278,7 @@ fn candidates(weight: &Tensor, bias: &[f32], greatest: &[f32]) -> Vec<Int8Matrix
     let sets = std::iter::once(Vec::new()).chain(SHARES.map(factors));
     let matrix = |factors: Vec<f32>| {
         let rounded = Int8Tensor::quantize_by(weight, &factors)?;
-        Some(Int8Matrix::new(&[&rounded.values], &rounded.scales, bias, greatest.len()).with_factors(factors))
+        Some(Int8Matrix::new(&[rounded.values()], &rounded.scales, bias, greatest.len()).with_factors(factors))
     };
     sets.filter_map(matrix).collect()
 }

@@ -128,12 +128,12 @@ fn a_folder_and_a_pack_hold_the_very_model_and_an_export_widens_it() {
         assert_eq!(Engine::new(&read).unwrap().logits(&batch), logits, "{name}");
 
         let pack = read.to_pack().unwrap();
-        let unpacked = ModelFolder::from_pack(&pack).unwrap();
+        let unpacked = ModelFolder::from_pack(pack.clone()).unwrap();
         assert!(!unpacked.weights.is_int8(&kept));
         let other = Engine::new(&unpacked).unwrap().logits(&batch);
         assert!(greatest_difference(&other, &logits) < 0.05, "{name}: the pack rounds the matrices outside the layers too");
         for length in (0..pack.len()).step_by(1009) {
-            assert!(ModelFolder::from_pack(&pack[..length]).is_err(), "cut to {length} bytes");
+            assert!(ModelFolder::from_pack(pack[..length].to_vec()).is_err(), "cut to {length} bytes");
         }
 
         read.export(&exported).unwrap();
@@ -166,9 +166,9 @@ fn factors_of_the_columns_are_kept_in_folders_and_packs_and_exported_away() {
     assert_eq!(read.weights.int8(&up).unwrap().unwrap().factors, factors);
     assert_eq!(Engine::new(&read).unwrap().logits(&batch), logits);
     let pack = read.to_pack().unwrap();
-    assert_eq!(ModelFolder::from_pack(&pack).unwrap().weights.int8(&up).unwrap().unwrap().factors, factors);
+    assert_eq!(ModelFolder::from_pack(pack.clone()).unwrap().weights.int8(&up).unwrap().unwrap().factors, factors);
     for length in (0..pack.len()).step_by(1009) {
-        assert!(ModelFolder::from_pack(&pack[..length]).is_err(), "cut to {length} bytes");
+        assert!(ModelFolder::from_pack(pack[..length].to_vec()).is_err(), "cut to {length} bytes");
     }
     let widened = read.weights.clone().in_f32().tensor(&up).unwrap();
     let away = widened.data.iter().zip(&exact.weights.tensor(&up).unwrap().data).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);

@@ -1,7 +1,7 @@
 //! Slice mathematics for encoders, forward and backward: one file an operation.
 //!
-//! This crate knows no files and no models. Matrices are row-major slices of f32. It is the only crate that may hold
-//! `unsafe`; code for one instruction set lives under `arch/`, and each such function has a portable twin.
+//! This crate knows no models. Matrices are row-major slices of f32. It is the only crate that may hold
+//! `unsafe`, so mapping a file is here, too; code for one instruction set lives under `arch/`, and each such function has a portable twin.
 
 mod adamw;
 mod arch;
@@ -17,6 +17,7 @@ mod int8;
 mod isa;
 mod lanes;
 mod layer_norm;
+mod map_file;
 mod matmul;
 mod neighbours;
 mod packed;
@@ -38,6 +39,7 @@ pub use gelu::{gelu, gelu_backward};
 pub use int8::{Edge, Int8Matrix, QuantizedRows, int8_peak};
 pub use isa::Isa;
 pub use layer_norm::{layer_norm, layer_norm_backward};
+pub use map_file::map_file;
 pub use matmul::{Transposed, matmul};
 pub use neighbours::{neighbours, neighbours_backward};
 pub use packed::PackedMatrix;

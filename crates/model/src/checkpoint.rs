@@ -3,12 +3,15 @@ use crate::{
     stored::{ElementType, StoredTensor},
     weight_files::{Kind, weight_files},
 };
+use attackline_kernels::map_file;
+use bytes::Bytes;
 use std::{
     collections::BTreeMap,
     fs::File,
     io::BufWriter,
+    ops::Deref,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
 /// A model's weights by their Hugging Face names. What stands in files is read when it is asked for, so that a model needs no more
@@ -42,6 +45,28 @@ struct StoredInt8 {
 struct WeightFile {
     name: String,
     file: Mutex<File>,
+    /// The whole file where the operating system maps it, once somebody asked; `None` where it can't.
+    mapped: OnceLock<Option<Bytes>>,
+}
+
+/// Elements of a tensor, held or where they stand in a mapped file.
+#[derive(Debug, Clone)]
+pub enum Floats {
+    /// In memory.
+    Held(Vec<f32>),
+    /// The bytes of f32 in this machine's order, the first at a multiple of four.
+    Mapped(Bytes),
+}
+
+impl Deref for Floats {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        match self {
+            Self::Held(values) => values,
+            Self::Mapped(bytes) => bytemuck::cast_slice(bytes),
+        }
+    }
 }
 
 impl Checkpoint {
@@ -67,7 +92,7 @@ impl Checkpoint {
             Kind::Safetensors => safetensors_file::index(&mut file, &name)?,
             Kind::PyTorch => pickle::index(&mut file, &name)?,
         };
-        let file = Arc::new(WeightFile { name, file: Mutex::new(file) });
+        let file = Arc::new(WeightFile { name, file: Mutex::new(file), mapped: OnceLock::new() });
         let mut entries: BTreeMap<String, StoredTensor> = tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect();
         let matrices: Vec<String> = entries.values().filter(|tensor| tensor.element == ElementType::I8).map(|tensor| tensor.name.clone()).collect();
         for name in matrices {
@@ -148,7 +173,7 @@ impl Checkpoint {
             Some(Entry::Held(tensor)) => Ok(Tensor::clone(tensor)),
             Some(Entry::HeldInt8(tensor)) => Ok(tensor.widened()),
             Some(Entry::StoredInt8(file, stored)) => Ok(file.int8(stored)?.widened()),
-            Some(Entry::Stored(file, tensor)) => tensor.read(&mut *file.file.lock().unwrap_or_else(PoisonError::into_inner), &file.name),
+            Some(Entry::Stored(file, tensor)) => tensor.read(&mut *file.lock(), &file.name),
             None => Err(ModelError::MissingTensors { missing: vec![(name.to_owned(), Vec::new())], surplus: Vec::new() }),
         }
     }
@@ -174,6 +199,26 @@ impl Checkpoint {
             Some(Entry::StoredInt8(file, stored)) => Ok(Some(Arc::new(file.int8(stored)?))),
             _ => Ok(None),
         }
+    }
+
+    /// [`Checkpoint::int8`] for a table of which few rows are looked at: its integers are not read from a file, but used where it is mapped.
+    pub fn int8_in_place(&self, name: &str) -> Result<Option<Arc<Int8Tensor>>, ModelError> {
+        match self.entries.get(name).filter(|_| !self.in_f32) {
+            Some(Entry::StoredInt8(file, stored)) => Ok(Some(Arc::new(file.int8_in_place(stored)?))),
+            _ => self.int8(name),
+        }
+    }
+
+    /// The elements of a tensor of which few are looked at: not read from a file where they are as they would be in memory, but used where it is
+    /// mapped. A value in it that is no number is refused all the same.
+    pub fn floats_in_place(&self, name: &str) -> Result<Floats, ModelError> {
+        if let Some(Entry::Stored(file, tensor)) = self.entries.get(name)
+            && let Some(bytes) = file.mapped().and_then(|mapped| tensor.in_place(mapped))
+        {
+            tensor.check(&mut *file.lock(), &file.name)?;
+            return Ok(Floats::Mapped(bytes));
+        }
+        Ok(Floats::Held(self.tensor(name)?.data))
     }
 
     /// The same tensors, all of them read and written as f32.
@@ -210,12 +255,32 @@ impl Checkpoint {
 }
 
 impl WeightFile {
-    fn int8(&self, StoredInt8 { values, scales, factors }: &StoredInt8) -> Result<Int8Tensor, ModelError> {
-        let file = &mut *self.file.lock().unwrap_or_else(PoisonError::into_inner);
+    fn lock(&self) -> MutexGuard<'_, File> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn mapped(&self) -> Option<&Bytes> {
+        self.mapped.get_or_init(|| map_file(&self.lock()).ok().map(Bytes::from_owner)).as_ref()
+    }
+
+    fn int8(&self, stored: &StoredInt8) -> Result<Int8Tensor, ModelError> {
+        let bytes = stored.values.read_int8(&mut *self.lock(), &self.name)?;
+        self.int8_of(stored, bytes.into())
+    }
+
+    fn int8_in_place(&self, stored: &StoredInt8) -> Result<Int8Tensor, ModelError> {
+        match self.mapped().and_then(|mapped| stored.values.in_place(mapped)) {
+            Some(bytes) => self.int8_of(stored, bytes),
+            None => self.int8(stored),
+        }
+    }
+
+    fn int8_of(&self, StoredInt8 { values, scales, factors }: &StoredInt8, bytes: Bytes) -> Result<Int8Tensor, ModelError> {
+        let file = &mut *self.lock();
         let factors = factors.as_ref().map(|factors| factors.read(file, &self.name)).transpose()?;
         Ok(Int8Tensor {
             shape: [values.shape[0], values.shape[1]],
-            values: values.read_int8(file, &self.name)?.into(),
+            bytes,
             scales: scales.read(file, &self.name)?.data,
             factors: factors.map(|factors| factors.data).unwrap_or_default(),
         })

@@ -1,5 +1,5 @@
 use crate::{ModelError, Tensor};
-use std::borrow::Cow;
+use bytes::Bytes;
 
 /// A matrix of 8-bit integers with a scale for each of its rows, and where they help factors of its columns: an element is worth
 /// `scale · value · factor`.
@@ -7,8 +7,8 @@ use std::borrow::Cow;
 pub struct Int8Tensor {
     /// Rows and columns.
     pub shape: [usize; 2],
-    /// The integers, row-major: held, or where they stand in the program.
-    pub values: Cow<'static, [i8]>,
+    /// The integers, row-major: held, or where they stand in the program or in a file.
+    pub(crate) bytes: Bytes,
     /// One for each row.
     pub scales: Vec<f32>,
     /// One for each column, by which the column of what the matrix is multiplied with is multiplied before it is rounded too; empty where all
@@ -21,16 +21,16 @@ impl Int8Tensor {
     /// matrix.
     pub fn quantize(tensor: &Tensor) -> Option<Self> {
         let [rows, width] = tensor.shape[..] else { return None };
-        let (mut values, mut scales) = (Vec::with_capacity(rows * width), Vec::with_capacity(rows));
+        let (mut bytes, mut scales) = (Vec::with_capacity(rows * width), Vec::with_capacity(rows));
         for row in tensor.data.chunks_exact(width.max(1)) {
             let largest = row.iter().fold(0.0f32, |most, value| most.max(value.abs()));
             let scale = largest / 127.0;
             let inverse = if scale > 0.0 { 1.0 / scale } else { 0.0 };
             scales.push(scale);
-            values.extend(row.iter().map(|value| (value * inverse).round() as i8));
+            bytes.extend(row.iter().map(|value| (value * inverse).round() as i8 as u8));
         }
         scales.resize(rows, 0.0);
-        Some(Self { shape: [rows, width], values: values.into(), scales, factors: Vec::new() })
+        Some(Self { shape: [rows, width], bytes: bytes.into(), scales, factors: Vec::new() })
     }
 
     /// Rounds a matrix whose columns are first divided by `factors`, each greater than 0; none leave them as they are.
@@ -43,9 +43,14 @@ impl Int8Tensor {
         (rounded.shape[1] == factors.len()).then(|| Self { factors: factors.to_vec(), ..rounded })
     }
 
+    /// The integers, row-major.
+    pub fn values(&self) -> &[i8] {
+        bytemuck::cast_slice(&self.bytes)
+    }
+
     /// The values that it stands for.
     pub fn widened(&self) -> Tensor {
-        let rows = self.values.chunks_exact(self.shape[1].max(1)).zip(&self.scales);
+        let rows = self.values().chunks_exact(self.shape[1].max(1)).zip(&self.scales);
         let mut data: Vec<f32> = rows.flat_map(|(row, &scale)| row.iter().map(move |&value| f32::from(value) * scale)).collect();
         if !self.factors.is_empty() {
             data.iter_mut().zip(self.factors.iter().cycle()).for_each(|(value, factor)| *value *= factor);
@@ -75,7 +80,7 @@ mod tests {
         for (row, (a, b)) in back.data.chunks(4).zip(tensor.data.chunks(4)).enumerate() {
             assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() <= 0.5001 * int8.scales[row]));
         }
-        assert_eq!(Int8Tensor::quantize(&back).unwrap().values, int8.values);
+        assert_eq!(Int8Tensor::quantize(&back).unwrap().bytes, int8.bytes);
         assert_eq!(Int8Tensor::quantize(&Tensor::zeros(&[4])), None);
         let factors = [0.01, 1.0, 0.5, 1e-6];
         let int8 = Int8Tensor::quantize_by(&tensor, &factors).unwrap();

@@ -33,7 +33,7 @@ mod weights;
 
 pub use answer_cache::{AnswerCache, KeptAnswer};
 pub use batch::{BATCH_TOKENS, TokenBatch};
-pub use checkpoint::Checkpoint;
+pub use checkpoint::{Checkpoint, Floats};
 pub use classifier::{Classifier, Encoded, NgramLogits, Prediction};
 pub use error::ModelError;
 pub use folder::{FolderFiles, ModelFolder, SMALL_FILES};

@@ -91,7 +91,7 @@ impl ModelFolder {
         }
         let missing = |name: &str| ModelError::damaged("attackline.json", format!("it speaks of n-grams, but there is no tensor {name}"));
         let tensor = |name: &str| if self.weights.shape(name).is_some() { self.weights.tensor(name) } else { Err(missing(name)) };
-        let table = match self.weights.shape(TABLE).and_then(|_| self.weights.int8(TABLE).transpose()) {
+        let table = match self.weights.shape(TABLE).and_then(|_| self.weights.int8_in_place(TABLE).transpose()) {
             Some(table) => table?,
             None => Int8Tensor::quantize(&tensor(TABLE)?).ok_or_else(|| missing(TABLE))?.into(),
         };

@@ -6,12 +6,10 @@
 //! integers, so that they can be used where they stand. Vectors, and the matrices that a quantised model keeps in f32, are stored in f32.
 
 use crate::{Checkpoint, FolderFiles, Int8Tensor, ModelError, ModelFolder, Tensor, WeightLayout, tensor::element_count};
+use bytes::Bytes;
 use flate2::{Compression, read::ZlibDecoder, write::ZlibEncoder};
 use serde::{Deserialize, Serialize};
-use std::{
-    borrow::Cow,
-    io::{Read, Write},
-};
+use std::io::{Read, Write};
 
 const MAGIC: &[u8; 8] = b"ALPACK03";
 const FILE: &str = "model pack";
@@ -73,18 +71,11 @@ impl ModelFolder {
     }
 
     /// Reads a pack and checks it as [`ModelFolder::read`] does.
-    pub fn from_pack(pack: &[u8]) -> Result<Self, ModelError> {
-        Self::read_pack(pack, |integers| Cow::Owned(integers.to_vec()))
-    }
-
-    /// [`ModelFolder::from_pack`] of a pack that stays where it is: matrices in int8 are used there and not copied.
-    pub fn from_static_pack(pack: &'static [u8]) -> Result<Self, ModelError> {
-        Self::read_pack(pack, Cow::Borrowed)
-    }
-
-    fn read_pack<'a>(pack: &'a [u8], take: impl Fn(&'a [i8]) -> Cow<'static, [i8]>) -> Result<Self, ModelError> {
+    /// Matrices in int8 are used where they stand and not copied.
+    pub fn from_pack(pack: impl Into<Bytes>) -> Result<Self, ModelError> {
+        let pack = pack.into();
         let short = || ModelError::damaged(FILE, "cut short");
-        let mut body = pack.strip_prefix(MAGIC).ok_or_else(|| ModelError::damaged(FILE, "not a model pack, or one of another version"))?;
+        let mut body = pack.strip_prefix(MAGIC.as_slice()).ok_or_else(|| ModelError::damaged(FILE, "not a model pack, or one of another version"))?;
         let head = counted(&mut body).ok_or_else(short)?;
         let mut inflated = Vec::new();
         ZlibDecoder::new(head).take(HEAD_LIMIT).read_to_end(&mut inflated)?;
@@ -100,7 +91,7 @@ impl ModelFolder {
             match (&entry.shape[..], entry.exact) {
                 (&[rows, width], false) => {
                     let (factors, scales, integers) = int8_parts(rows, width, entry.factors, &mut body).ok_or_else(short)?;
-                    let tensor = Int8Tensor { shape: [rows, width], values: take(integers), scales, factors };
+                    let tensor = Int8Tensor { shape: [rows, width], bytes: pack.slice_ref(integers), scales, factors };
                     tensor.check(FILE, &entry.name)?;
                     weights.insert_int8(entry.name, tensor);
                 }
@@ -131,7 +122,7 @@ impl ModelFolder {
 
 fn write_int8(tensor: &Int8Tensor, pack: &mut Vec<u8>) {
     pack.extend(tensor.factors.iter().chain(&tensor.scales).flat_map(|value| value.to_le_bytes()));
-    pack.extend_from_slice(bytemuck::cast_slice(&tensor.values));
+    pack.extend_from_slice(&tensor.bytes);
 }
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
@@ -146,9 +137,9 @@ fn counted<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
 }
 
 /// Takes a matrix's factors, scales and integers off `body`; `None` where the bytes end before it does.
-fn int8_parts<'a>(rows: usize, width: usize, with_factors: bool, body: &mut &'a [u8]) -> Option<(Vec<f32>, Vec<f32>, &'a [i8])> {
+fn int8_parts<'a>(rows: usize, width: usize, with_factors: bool, body: &mut &'a [u8]) -> Option<(Vec<f32>, Vec<f32>, &'a [u8])> {
     let mut numbers = |count: usize| Some(floats(body.split_off(..count.checked_mul(4)?)?));
     let factors = numbers(if with_factors { width } else { 0 })?;
     let scales = numbers(rows)?;
-    Some((factors, scales, bytemuck::cast_slice(body.split_off(..rows.checked_mul(width)?)?)))
+    Some((factors, scales, body.split_off(..rows.checked_mul(width)?)?))
 }

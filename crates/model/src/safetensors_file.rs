@@ -155,7 +155,7 @@ pub(crate) fn write(weights: &Checkpoint, out: &mut impl Write) -> Result<(), Mo
         write_floats(&tensor.factors, out)?;
     }
     for name in &integers {
-        out.write_all(bytemuck::cast_slice(&read(name)?.values))?;
+        out.write_all(&read(name)?.bytes)?;
     }
     Ok(out.flush()?)
 }

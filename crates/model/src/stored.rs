@@ -1,4 +1,5 @@
 use crate::{ModelError, Tensor, tensor::element_count};
+use bytes::Bytes;
 use std::io::{Read, Seek, SeekFrom};
 
 /// The type of a stored tensor's elements.
@@ -76,18 +77,46 @@ impl StoredTensor {
             let stored = self.read_run(file, bytes / self.element.bytes().max(1))?;
             (0..count).map(|index| stored[self.place(index)]).collect()
         };
-        match data.iter().find(|value| !value.is_finite()) {
-            Some(bad) => Err(ModelError::damaged(name, format!("tensor {} holds the value {bad}", self.name))),
-            None => Ok(Tensor { shape: self.shape.clone(), data }),
-        }
+        self.finite(&data, name)?;
+        Ok(Tensor { shape: self.shape.clone(), data })
     }
 
     /// Reads the integers of a dense [`ElementType::I8`] tensor.
-    pub(crate) fn read_int8(&self, file: &mut (impl Read + Seek), name: &str) -> Result<Vec<i8>, ModelError> {
-        let mut values = vec![0i8; element_count(name, &self.name, &self.shape)?];
+    pub(crate) fn read_int8(&self, file: &mut (impl Read + Seek), name: &str) -> Result<Vec<u8>, ModelError> {
+        let mut bytes = vec![0; element_count(name, &self.name, &self.shape)?];
         file.seek(SeekFrom::Start(self.start))?;
-        file.read_exact(bytemuck::cast_slice_mut(&mut values))?;
-        Ok(values)
+        file.read_exact(&mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// The bytes of a dense tensor in those of its whole file; `None` where they are not as they would be in memory.
+    pub(crate) fn in_place(&self, file: &Bytes) -> Option<Bytes> {
+        let (alike, size) = match self.element {
+            ElementType::F32 => (cfg!(target_endian = "little"), 4),
+            ElementType::I8 => (true, 1),
+            _ => (false, 1),
+        };
+        let (start, count) = (usize::try_from(self.start).ok()?, self.shape.iter().product::<usize>());
+        let bytes = file.get(start..start.checked_add(count.checked_mul(size)?)?)?;
+        let usable = alike && self.strides == Self::dense_strides(&self.shape) && bytes.as_ptr().addr().is_multiple_of(size);
+        usable.then(|| file.slice_ref(bytes))
+    }
+
+    /// Refuses a dense tensor that holds a value that is no number, reading it piece by piece.
+    pub(crate) fn check(&self, file: &mut (impl Read + Seek), name: &str) -> Result<(), ModelError> {
+        let mut piece = Vec::new();
+        self.read_pieces(file, element_count(name, &self.name, &self.shape)?, |element, bytes| {
+            piece.clear();
+            element.widen(bytes, &mut piece);
+            self.finite(&piece, name)
+        })
+    }
+
+    fn finite(&self, values: &[f32], name: &str) -> Result<(), ModelError> {
+        match values.iter().find(|value| !value.is_finite()) {
+            Some(bad) => Err(ModelError::damaged(name, format!("tensor {} holds the value {bad}", self.name))),
+            None => Ok(()),
+        }
     }
 
     /// Where the element of row-major number `index` is stored, counted from the first.
@@ -101,16 +130,30 @@ impl StoredTensor {
     }
 
     fn read_run(&self, file: &mut (impl Read + Seek), count: usize) -> Result<Vec<f32>, ModelError> {
+        let mut data = Vec::with_capacity(count);
+        self.read_pieces(file, count, |element, bytes| {
+            element.widen(bytes, &mut data);
+            Ok(())
+        })?;
+        Ok(data)
+    }
+
+    /// Shows `take` the bytes of so many elements from the first on, a piece at a time.
+    fn read_pieces(
+        &self,
+        file: &mut (impl Read + Seek),
+        count: usize,
+        mut take: impl FnMut(ElementType, &[u8]) -> Result<(), ModelError>,
+    ) -> Result<(), ModelError> {
         file.seek(SeekFrom::Start(self.start))?;
         let mut left = count * self.element.bytes();
-        let mut data = Vec::with_capacity(count);
         let mut piece = vec![0; PIECE.min(left)];
         while left > 0 {
             let now = piece.len().min(left);
             file.read_exact(&mut piece[..now])?;
-            self.element.widen(&piece[..now], &mut data);
+            take(self.element, &piece[..now])?;
             left -= now;
         }
-        Ok(data)
+        Ok(())
     }
 }

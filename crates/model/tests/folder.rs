@@ -1,7 +1,7 @@
 //! Folders on disk: whole ones, written ones, damaged ones.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use attackline_model::{ModelError, ModelFolder, TextTokenizer};
+use attackline_model::{Floats, ModelError, ModelFolder, TextTokenizer};
 use std::path::{Path, PathBuf};
 
 fn tiny() -> PathBuf {
@@ -151,6 +151,37 @@ fn shards_are_one_model_and_each_must_be_there() {
     assert!(surplus.contains("names the tensor extra"), "{surplus}");
     let broken = change_index("weight_map", "weights");
     assert!(broken.contains("no weight_map"), "{broken}");
+}
+
+#[test]
+fn a_table_is_used_in_the_file_and_bad_numbers_in_it_are_refused() {
+    const WORDS: &str = "bert.embeddings.word_embeddings.weight";
+    let folder = ModelFolder::read(&tiny()).unwrap();
+    let table = folder.weights.floats_in_place(WORDS).unwrap();
+    assert!(matches!(table, Floats::Mapped(_)), "a safetensors file of this program begins its tensors at multiples of eight");
+    assert_eq!(*table, *folder.weights.tensor(WORDS).unwrap().data);
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("model");
+    copy(&path);
+    let file = path.join("model.safetensors");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let whole = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let start = whole.tensor(WORDS).unwrap().data().as_ptr().addr() - bytes.as_ptr().addr();
+    bytes[start + 40..start + 44].copy_from_slice(&f32::INFINITY.to_le_bytes());
+    std::fs::write(&file, &bytes).unwrap();
+    let message = ModelFolder::read(&path).unwrap().weights.floats_in_place(WORDS).unwrap_err().to_string();
+    assert!(message.contains(WORDS) && message.contains("inf"), "{message}");
+
+    // Another program's file, whose tensors begin anywhere.
+    bytes[start + 40..start + 44].copy_from_slice(&0.5f32.to_le_bytes());
+    let length = u64::from_le_bytes(bytes[..8].try_into().unwrap());
+    bytes[..8].copy_from_slice(&(length + 1).to_le_bytes());
+    bytes.insert(8 + length as usize, b' ');
+    std::fs::write(&file, &bytes).unwrap();
+    let table = ModelFolder::read(&path).unwrap().weights.floats_in_place(WORDS).unwrap();
+    assert!(matches!(table, Floats::Held(_)));
+    assert_eq!(table[10], 0.5);
 }
 
 #[test]
