@@ -15,10 +15,11 @@ use crate::ReadOptions;
 /// A stream of bytes that owns what it reads.
 pub(crate) type Stream = Box<dyn Read + Send>;
 
-/// The content of a gzip stream.
+/// The content of a gzip stream. A log that says the same a million times shrinks as much as a bomb does, and no line of it is long: only what comes
+/// without a line's end is held against what went in.
 pub(crate) fn gunzip(inner: Stream, options: &ReadOptions) -> Stream {
     let (inner, count) = Counted::new(inner);
-    Box::new(Bounded::new(MultiGzDecoder::new(inner), count, options))
+    Box::new(Bounded { by_line: true, ..Bounded::new(MultiGzDecoder::new(inner), count, options) })
 }
 
 /// Where a zip archive's bytes are.
@@ -149,13 +150,16 @@ struct Bounded<R> {
     inner: R,
     went_in: Arc<AtomicU64>,
     came_out: u64,
+    /// Whether counting begins anew with each line, and what had gone in then.
+    by_line: bool,
+    before: u64,
     free: u64,
     ratio: u64,
 }
 
 impl<R> Bounded<R> {
     fn new(inner: R, went_in: Arc<AtomicU64>, options: &ReadOptions) -> Self {
-        Self { inner, went_in, came_out: 0, free: options.free_bytes, ratio: options.max_ratio }
+        Self { inner, went_in, came_out: 0, by_line: false, before: 0, free: options.free_bytes, ratio: options.max_ratio }
     }
 }
 
@@ -163,10 +167,16 @@ impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.came_out += read as u64;
-        let allowed = self.went_in.load(Ordering::Relaxed).saturating_mul(self.ratio);
+        let went_in = self.went_in.load(Ordering::Relaxed);
+        if self.by_line && buffer[..read].contains(&b'\n') {
+            (self.came_out, self.before) = (0, went_in);
+        }
+        let allowed = went_in.saturating_sub(self.before).saturating_mul(self.ratio);
         if self.came_out > self.free && self.came_out > allowed {
             let ratio = self.ratio;
-            return Err(io::Error::other(format!("it expands more than {ratio} to 1, as a zip bomb does")));
+            return Err(io::Error::other(format!(
+                "it expands more than {ratio} to 1, as a zip bomb does; if it is none, unpack it and read what was in it"
+            )));
         }
         Ok(read)
     }

@@ -45,6 +45,9 @@ impl<R: BufRead> AuditdReader<R> {
 
     fn take_line(&mut self, line: &RawLine) {
         let text = line.text();
+        if is_between_records(&text) {
+            return;
+        }
         let Some(record) = Record::parse(&text) else {
             let kind = ReadErrorKind::Auditd("no type=... msg=audit(...)".to_owned());
             self.ready.push_back(Err(self.context.record_error(line.number, kind)));
@@ -176,6 +179,19 @@ impl Gathered {
     }
 }
 
+/// Whether a line is one that `ausearch` writes between events.
+pub(crate) fn is_between_records(line: &str) -> bool {
+    line.trim_end() == "----" || line.starts_with("time->")
+}
+
+/// Whether a line holds a record, stamped as the audit daemon does it.
+pub(crate) fn is_record(line: &str) -> bool {
+    Record::parse(line).is_some_and(|record| {
+        let is_kind = record.kind.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_[]".contains(&byte));
+        is_kind && record.stamp.starts_with(|first: char| first.is_ascii_digit())
+    })
+}
+
 /// One line of the log.
 struct Record<'a> {
     node: Option<&'a str>,
@@ -287,6 +303,13 @@ mod tests {
         check(&[record("PROCTITLE", 1, "proctitle=6361740061")], &["1 cat a"], 0);
         check(&[record("CWD", 1, "cwd=\"/\""), execve(2, r#"a0="id""#)], &["2 id"], 1);
         check(&["junk\n".to_owned(), execve(1, r#"a0="id""#)], &["! record 1: not an auditd record: no type=... msg=audit(...)", "2 id"], 0);
+    }
+
+    #[test]
+    fn what_stands_around_records_does_no_harm() {
+        let execve = record("EXECVE", 1, r#"a0="id""#);
+        let lines = format!("----\ntime->Mon Mar  9 08:14:06 2026\n{execve}Mar  9 08:14:06 web01 audispd: {}", record("EXECVE", 2, r#"a0="ls""#));
+        check(Format::Auditd, None, &lines, &["3 id", "4 ls"], 0);
     }
 
     #[test]

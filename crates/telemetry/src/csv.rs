@@ -1,7 +1,7 @@
 //! CSV rows under a header, the text in one column.
 //!
-//! It stands on `csv-core`, which hands fields out in pieces: a quote that is never closed may swallow a whole
-//! file, and only so much of it is kept.
+//! It stands on `csv-core`, which hands fields out in pieces, and follows the quotes beside it: one that is never closed would swallow all rows
+//! behind it. So what stands within a quote from its second line on is kept, within a bound, and read again where the quote proves to be no cell's.
 
 use std::io::{self, BufRead};
 
@@ -9,12 +9,12 @@ use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
 use serde_json::{Map, Value};
 
 use crate::line::tidy;
-use crate::ndjson::row_event;
+use crate::quotes::{Quotes, Verdict};
 use crate::reader::{Context, Item, LineReader};
+use crate::rewind::Rewind;
+use crate::row_names::{row_event, text_column, wanted_names};
 use crate::{LogLine, ReadErrorKind};
 
-/// The columns looked for where none is named, the best first.
-pub(crate) const TEXT_COLUMNS: [&str; 4] = ["text", "CommandLine", "command_line", "process.command_line"];
 /// What may stand between fields.
 const DELIMITERS: [u8; 3] = [b',', b';', b'\t'];
 /// A header with more columns than this is none.
@@ -25,6 +25,8 @@ pub(crate) struct CsvReader<R> {
     context: Context,
     header: Option<Header>,
     row: u64,
+    /// A line that waits behind an error.
+    next: Option<Item>,
     ended: bool,
 }
 
@@ -35,13 +37,14 @@ struct Header {
 
 impl<R: BufRead> CsvReader<R> {
     pub(crate) fn new(reader: R, context: Context) -> Self {
-        let limit = context.options.max_line_bytes;
-        Self { rows: Rows::new(reader, limit), context, header: None, row: 0, ended: false }
+        let rows = Rows::new(reader, context.options.max_line_bytes, context.options.max_record_bytes);
+        Self { rows, context, header: None, row: 0, next: None, ended: false }
     }
 
     fn read_header(&mut self) -> Option<Result<Header, ReadErrorKind>> {
         let row = match self.rows.next_row()? {
-            Ok(row) => row,
+            Ok(Found::Row(row)) => row,
+            Ok(Found::OpenQuote(_)) => return Some(Err(ReadErrorKind::OpenHeader)),
             Err(error) => return Some(Err(ReadErrorKind::Io(error))),
         };
         let names: Vec<String> = row.fields.iter().map(|field| lossy(field).trim().to_owned()).collect();
@@ -51,8 +54,7 @@ impl<R: BufRead> CsvReader<R> {
             None => {
                 let mut header = names.join(", ");
                 tidy(&mut header, 300);
-                let wanted = field.map_or_else(|| TEXT_COLUMNS.join(" or "), |field| format!("\"{field}\""));
-                Err(ReadErrorKind::MissingColumn { wanted, header })
+                Err(ReadErrorKind::MissingColumn { wanted: wanted_names(field), header })
             }
         })
     }
@@ -87,6 +89,9 @@ impl<R: BufRead> Iterator for CsvReader<R> {
     type Item = Item;
 
     fn next(&mut self) -> Option<Item> {
+        if let Some(item) = self.next.take() {
+            return Some(item);
+        }
         if self.ended {
             return None;
         }
@@ -97,10 +102,17 @@ impl<R: BufRead> Iterator for CsvReader<R> {
             }
         }
         match self.rows.next_row()? {
-            Ok(row) => {
+            Ok(found) => {
                 self.row += 1;
                 let header = self.header.as_ref()?;
-                Some(self.line(header, row))
+                Some(match found {
+                    Found::Row(row) => self.line(header, row),
+                    // The text may stand before the quote: whoever opens it doesn't hide that either.
+                    Found::OpenQuote(row) => {
+                        self.next = (row.fields.len() > header.text).then(|| self.line(header, row));
+                        Err(self.context.record_error(self.row, ReadErrorKind::OpenQuote))
+                    }
+                })
             }
             Err(error) => self.end_with(ReadErrorKind::Io(error)),
         }
@@ -109,21 +121,34 @@ impl<R: BufRead> Iterator for CsvReader<R> {
 
 impl<R: BufRead + Send> LineReader for CsvReader<R> {}
 
-/// The column that holds the text: the one named, else the first known one.
-pub(crate) fn text_column(names: &[String], field: Option<&str>) -> Option<usize> {
-    let position = |wanted: &str| names.iter().position(|name| name.eq_ignore_ascii_case(wanted));
-    match field {
-        Some(field) => position(field),
-        None => TEXT_COLUMNS.iter().find_map(|name| position(name)),
-    }
+/// A header's names and the number of fields of the rows behind it.
+pub(crate) struct Shape {
+    pub(crate) names: Vec<String>,
+    pub(crate) rows: Vec<usize>,
+    /// Whether a first line names the separator, as Excel writes and reads it.
+    pub(crate) is_told: bool,
 }
 
-/// Splits a header line into its columns' names.
-pub(crate) fn header_names(line: &[u8]) -> Vec<String> {
-    match Rows::new(line, 4096).next_row() {
-        Some(Ok(row)) => row.fields.iter().map(|field| lossy(field).trim().to_owned()).collect(),
-        _ => Vec::new(),
+/// What the beginning of a file would be as CSV; `None` where the header isn't whole.
+pub(crate) fn shape(text: &[u8]) -> Option<Shape> {
+    let mut rows = Rows::new(text, 4096, text.len());
+    let Some(Ok(Found::Row(header))) = rows.next_row() else {
+        return None;
+    };
+    let mut shape =
+        Shape { names: header.fields.iter().map(|field| lossy(field).trim().to_owned()).collect(), rows: Vec::new(), is_told: rows.is_told };
+    while let Some(Ok(row)) = rows.next_row() {
+        shape.rows.push(match row {
+            Found::Row(row) => row.fields.len(),
+            // How many it was to have isn't known.
+            Found::OpenQuote(_) => usize::MAX,
+        });
     }
+    // The last row may be torn by the end of what was read.
+    if !text.ends_with(b"\n") && shape.rows.len() > 1 {
+        shape.rows.pop_if(|fields| *fields < shape.names.len());
+    }
+    Some(shape)
 }
 
 /// The delimiter seen most often in the header.
@@ -137,24 +162,45 @@ fn lossy(field: &[u8]) -> String {
     String::from_utf8_lossy(field).into_owned()
 }
 
+/// The separator that a first line `sep=;` names, and the line's length.
+fn told_delimiter(start: &[u8]) -> Option<(u8, usize)> {
+    let length = start.iter().position(|byte| *byte == b'\n')? + 1;
+    let line = start[..length].trim_ascii_end();
+    // A tabulator at the end is the separator itself.
+    let line = if line.len() == 4 { start.get(..5)? } else { line };
+    match line {
+        [name @ .., delimiter] if name.eq_ignore_ascii_case(b"sep=") && !matches!(delimiter, b'\r' | b'\n' | b'"') => Some((*delimiter, length)),
+        _ => None,
+    }
+}
+
 struct Row {
     fields: Vec<Vec<u8>>,
     cut: bool,
 }
 
+enum Found {
+    Row(Row),
+    /// A row whose quote isn't closed, up to the end of the line in which it opened.
+    OpenQuote(Row),
+}
+
 struct Rows<R> {
-    reader: R,
-    parser: Option<Reader>,
+    reader: Rewind<R>,
+    parser: Option<(Reader, Quotes)>,
     limit: usize,
+    /// How much of a quote's further lines is kept.
+    most_kept: usize,
+    is_told: bool,
     ended: bool,
 }
 
 impl<R: BufRead> Rows<R> {
-    fn new(reader: R, limit: usize) -> Self {
-        Self { reader, parser: None, limit, ended: false }
+    fn new(reader: R, limit: usize, most_kept: usize) -> Self {
+        Self { reader: Rewind::new(reader), parser: None, limit, most_kept, is_told: false, ended: false }
     }
 
-    fn next_row(&mut self) -> Option<io::Result<Row>> {
+    fn next_row(&mut self) -> Option<io::Result<Found>> {
         if self.ended {
             return None;
         }
@@ -163,24 +209,51 @@ impl<R: BufRead> Rows<R> {
         row.transpose()
     }
 
-    fn read_row(&mut self) -> io::Result<Option<Row>> {
+    /// Learns the delimiter from the first line.
+    fn start(&mut self) -> io::Result<(Reader, Quotes)> {
+        let start = self.reader.look()?;
+        let told = told_delimiter(start);
+        let delimiter = told.map_or_else(|| delimiter_of(start), |(delimiter, _)| delimiter);
+        if let Some((_, length)) = told {
+            self.reader.consume(length);
+            self.is_told = true;
+        }
+        Ok((ReaderBuilder::new().delimiter(delimiter).build(), Quotes::new(delimiter, self.most_kept)))
+    }
+
+    fn read_row(&mut self) -> io::Result<Option<Found>> {
+        let (mut parser, mut quotes) = match self.parser.take() {
+            Some(parser) => parser,
+            None => self.start()?,
+        };
+        let found = self.read_fields(&mut parser, &mut quotes);
+        self.parser = Some((parser, quotes));
+        found
+    }
+
+    fn read_fields(&mut self, parser: &mut Reader, quotes: &mut Quotes) -> io::Result<Option<Found>> {
         let mut row = Row { fields: Vec::new(), cut: false };
         let mut field = Vec::new();
         let mut kept = 0;
         let mut scratch = [0; 4096];
         loop {
-            let input = match self.reader.fill_buf() {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                input => input?,
-            };
-            let parser = self.parser.get_or_insert_with(|| ReaderBuilder::new().delimiter(delimiter_of(input)).build());
+            let input = self.reader.look()?;
             let (result, read, written) = parser.read_field(input, &mut scratch);
+            let at_end = input.is_empty();
+            let verdict = if at_end { quotes.end() } else { quotes.follow(&input[..read]) };
             self.reader.consume(read);
             // The whole row is bounded, with room for the columns beside the text.
             let room = self.limit.saturating_add(1).saturating_sub(field.len()).min((4 * self.limit).saturating_sub(kept));
             row.cut |= written > room;
             kept += written.min(room);
             field.extend_from_slice(&scratch[..written.min(room)]);
+            if let Verdict::Open(again) = verdict {
+                self.reader.put_back(again);
+                parser.reset();
+                let end = field.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(field.len());
+                row.fields.push(field[..end].to_vec());
+                return Ok(Some(Found::OpenQuote(Row { cut: true, ..row })));
+            }
             match result {
                 ReadFieldResult::InputEmpty | ReadFieldResult::OutputFull => {}
                 ReadFieldResult::Field { record_end } => {
@@ -190,7 +263,7 @@ impl<R: BufRead> Rows<R> {
                         field.clear();
                     }
                     if record_end {
-                        return Ok(Some(row));
+                        return Ok(Some(Found::Row(row)));
                     }
                 }
                 ReadFieldResult::End => {
@@ -206,7 +279,7 @@ impl<R: BufRead> Rows<R> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use crate::Format;
-    use crate::reader::testing::{check, read_items};
+    use crate::reader::testing::{check, read, read_items};
 
     #[test]
     fn rows_give_the_text_column() {
@@ -219,8 +292,14 @@ mod tests {
         check(None, "a\ttext\n1\tx\n", &["1 x"]);
         check(Some("a"), "a,text\n1,x\n", &["1 1"]);
         check(None, "label,text\nx\nx,y\n", &["! record 1: no field \"text\"", "2 y"]);
-        check(None, "a,b\n1,2\n", &["! no column text or CommandLine or command_line or process.command_line (the header has: a, b)"]);
-        check(Some("c"), "a,b\n1,2\n", &["! no column \"c\" (the header has: a, b)"]);
+        check(
+            None,
+            "a,b\n1,2\n",
+            &[
+                "! no column text or CommandLine or process.command_line or ProcessCommandLine or ScriptBlockText or message (the header has: a, b; --field NAME names the one with the text)",
+            ],
+        );
+        check(Some("c"), "a,b\n1,2\n", &["! no column \"c\" (the header has: a, b; --field NAME names the one with the text)"]);
     }
 
     #[test]
@@ -231,11 +310,47 @@ mod tests {
     }
 
     #[test]
+    fn the_first_line_may_tell_the_separator() {
+        let check = |input, wanted: &[&str]| check(Format::Csv, None, input, wanted, 0);
+        check("sep=;\r\na;Process Command Line\r\n1;x,y\r\n", &["1 x,y"]);
+        check("SEP=|\na|text\n1|x;y\n", &["1 x;y"]);
+        check("sep=\t\na\ttext\n1\tx\n", &["1 x"]);
+        check("sep=,text\n1,x\n", &["1 x"]);
+    }
+
+    const OPEN: &str = "a quote of this row is never closed, or only by one of a later row; what follows is read from the next line on";
+
+    #[test]
+    fn a_quote_that_is_never_closed_hides_no_row() {
+        let check = |input: &str, wanted: &[&str]| {
+            let shown = |line: &&str| line.strip_suffix('!').map_or_else(|| (*line).to_owned(), |row| format!("! record {row}: {OPEN}"));
+            let wanted: Vec<String> = wanted.iter().map(shown).collect();
+            assert_eq!(read(Format::Csv, None, input.as_bytes()).0, wanted, "{input:?}");
+        };
+        check("n,text\n1,\"x\n2,id\n3,ls\n", &["1!", "1 x", "2 id", "3 ls"]);
+        check("n,text\r\n1,\"x\r\n2,id\r\n", &["1!", "1 x", "2 id"]);
+        check("n,text\n1,\"x\n2,\"id, a\"\n3,\"\"\"ls\"\" -l\"\n", &["1!", "1 x", "2 id, a", "3 \"ls\" -l"]);
+        check("n,text\n1,\"x\n2,\"y\n3,id\n", &["1!", "1 x", "2!", "2 y", "3 id"]);
+        check("n,text\n1,\"x", &["1!", "1 x"]);
+        check("n,text\n\"1\n1\",\"x\n2,id\n", &["1!", "1 x", "2 id"]);
+        check("n,text,m\n1,id,\"x\n2,ls,y\n", &["1!", "1 id", "2 ls"]);
+        check("m,text\n\"x\n2,ls\n", &["1!", "2 ls"]);
+        check("n,text\n1,\"a\nb\"\n2,id\n", &["1 a\nb", "2 id"]);
+        check("n,text\n1,\"a\n\"\"b\"\"\n\"\n2,\"id\"", &["1 a\n\"b\"\n", "2 id"]);
+        check("n,text\n1,\"a\"b\n2,id\n", &["1 ab", "2 id"]);
+        assert_eq!(read(Format::Csv, None, b"n,\"text\n1,id\n").0, ["! a quote of the header is never closed"]);
+    }
+
+    #[test]
     fn a_quote_that_is_never_closed_stays_bounded() {
-        let mut input = b"text\n\"".to_vec();
-        input.resize(3 << 20, b'x');
-        let (items, _) = read_items(Format::Csv, None, &input);
+        let lines = "x,xxxxxxxxxxxxxxxxxxxxxxxxxxxxx\n".repeat(1 << 19) + "x,x\n";
+        let (shown, _) = read(Format::Csv, None, ["n,text\n0,\"", &lines, "1,id\n"].concat().as_bytes());
+        assert_eq!((shown.len(), shown[0].as_str()), ((1 << 19) + 3, format!("! record 1: {OPEN}").as_str()));
+        assert_eq!(shown.last().unwrap(), &format!("{} id", (1 << 19) + 2));
+        // A cell of one line is cut, however long it is.
+        let long = ["n,text\n0,\"", &"x".repeat(20 << 20), "\"\n1,id\n"].concat();
+        let (items, _) = read_items(Format::Csv, None, long.as_bytes());
         let line = items[0].as_ref().unwrap();
-        assert_eq!((items.len(), line.text.len(), line.cut), (1, 1 << 20, true));
+        assert_eq!((items.len(), line.text.len(), line.cut), (2, 1 << 20, true));
     }
 }

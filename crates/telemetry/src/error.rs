@@ -42,23 +42,50 @@ pub enum ReadErrorKind {
     /// The path names nothing.
     #[error("no such file or folder")]
     NotFound,
+    /// It is read from what is written to it.
+    #[error("the output goes there, so it is not read")]
+    Output,
     /// The operating system or a decompressor refused.
     #[error("can't be read: {0}")]
     Io(#[source] io::Error),
     /// The content is no known log format.
-    #[error("not a log file that attackline knows (text, NDJSON, CSV, EVTX, Windows JSON, auditd, or .gz or .zip of these)")]
+    #[error("not a log file that attackline knows (text, JSON, CSV, EVTX, Windows JSON, auditd, or .gz or .zip of these)")]
     UnknownFormat,
+    /// The content is something that is known to be no log that is read.
+    #[error("{what}, which attackline doesn't read{way}")]
+    Foreign {
+        /// What it is.
+        what: &'static str,
+        /// What can be done, behind its separator.
+        way: &'static str,
+    },
+    /// A quote of a CSV row isn't closed where it should be.
+    #[error("a quote of this row is never closed, or only by one of a later row; what follows is read from the next line on")]
+    OpenQuote,
+    /// A quote of a CSV file's header is never closed.
+    #[error("a quote of the header is never closed")]
+    OpenHeader,
     /// A row is not a JSON object.
     #[error("not a JSON object: {0}")]
     Json(String),
     /// A row has no such field.
     #[error("no field \"{0}\"")]
     MissingField(String),
+    /// Rows have none of the fields that the text is looked for in.
+    #[error("no field {wanted} in {rows} (the members are: {members}; --field NAME names the one with the text)")]
+    NoText {
+        /// The fields looked for.
+        wanted: String,
+        /// Which rows, in words.
+        rows: String,
+        /// The members that the first of them has.
+        members: String,
+    },
     /// A row's field holds something other than text.
     #[error("the field \"{0}\" holds no text")]
     NotText(String),
     /// The header of a CSV file has no column that holds the text.
-    #[error("no column {wanted} (the header has: {header})")]
+    #[error("no column {wanted} (the header has: {header}; --field NAME names the one with the text)")]
     MissingColumn {
         /// The columns looked for.
         wanted: String,

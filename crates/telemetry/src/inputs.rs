@@ -133,6 +133,9 @@ impl Inputs {
 
     fn begin_path(&mut self, path: PathBuf) -> Result<(), ReadError> {
         let metadata: Metadata = std::fs::metadata(&path).map_err(|error| path_error(&path, error))?;
+        if self.is_output(&path) {
+            return Err(ReadError::in_file(&Some(Arc::from(path.to_string_lossy())), ReadErrorKind::Output));
+        }
         if metadata.is_dir() {
             let folder = WalkDir::new(path).follow_links(true).sort_by_file_name().into_iter();
             self.work.push(Work::Folder(Box::new(folder)));
@@ -148,6 +151,7 @@ impl Inputs {
         };
         self.work.push(Work::Folder(folder));
         match entry {
+            Ok(entry) if entry.file_type().is_file() && (is_partial(&entry) || self.is_output(entry.path())) => Ok(()),
             Ok(entry) if entry.file_type().is_file() => {
                 self.work.push(Work::File(entry.into_path()));
                 Ok(())
@@ -161,6 +165,10 @@ impl Inputs {
                 Err(path_error(&path, error.into()))
             }
         }
+    }
+
+    fn is_output(&self, path: &Path) -> bool {
+        self.options.output.as_ref().is_some_and(|output| same_file::Handle::from_path(path).is_ok_and(|file| file == **output))
     }
 
     fn begin_file(&mut self, path: PathBuf) -> Result<(), ReadError> {
@@ -195,6 +203,7 @@ impl Inputs {
         match content {
             Content::Empty => self.counts.empty_files += 1,
             Content::Unknown => return fail(ReadErrorKind::UnknownFormat),
+            Content::Foreign(foreign) => return fail(foreign.error()),
             Content::Gzip => {
                 let stream = gunzip(whole, &self.options);
                 self.work.push(Work::Stream { name, stream, depth: depth + 1 });
@@ -253,6 +262,15 @@ impl Iterator for Inputs {
         }
         Some(item)
     }
+}
+
+/// How the name of an output begins and ends until it is whole.
+pub const PARTIAL_NAME: (&str, &str) = (".attackline-", ".partial");
+
+/// Whether it is another run's output that is not whole yet.
+fn is_partial(entry: &walkdir::DirEntry) -> bool {
+    let (begin, end) = PARTIAL_NAME;
+    entry.file_name().to_str().is_some_and(|name| name.starts_with(begin) && name.ends_with(end))
 }
 
 fn path_error(path: &Path, error: io::Error) -> ReadError {

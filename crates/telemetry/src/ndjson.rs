@@ -1,60 +1,98 @@
-//! NDJSON rows with a text.
+//! JSON rows with a text.
 
 use std::io::BufRead;
 
 use serde_json::{Map, Value};
 
-use crate::json::{member, parse, scalar, take_member};
+use crate::json_rows::{JsonRows, Row};
 use crate::line::tidy;
-use crate::lines::{Lines, RawLine};
 use crate::reader::{Context, Item, LineReader};
-use crate::{Event, LogLine, ReadError, ReadErrorKind};
+use crate::row_names::{row_event, take_text, wanted_names};
+use crate::{LogLine, ReadErrorKind};
 
-/// The field looked for where none is named.
-pub(crate) const DEFAULT_FIELD: &str = "text";
+/// After so many rows without a text, and none with one, it is said that there is none.
+const PATIENCE: u64 = 32;
+/// So many members of a row are named in a message.
+const MEMBERS_SHOWN: usize = 12;
 
 pub(crate) struct NdjsonReader<R> {
-    lines: Lines<R>,
+    rows: JsonRows<R>,
     context: Context,
+    missing: Missing,
+    /// A line that waits behind an error.
+    next: Option<Item>,
+}
+
+/// The rows without a text before the first that has one: what is missing in all of them is said once.
+#[derive(Default)]
+struct Missing {
+    /// The first of them and its members.
+    first: Option<(u64, String)>,
+    rows: u64,
+    is_told: bool,
+    /// Whether there was a row with a text.
+    found: bool,
 }
 
 impl<R: BufRead> NdjsonReader<R> {
     pub(crate) fn new(reader: R, context: Context) -> Self {
-        Self { lines: Lines::new(reader, context.options.max_record_bytes), context }
+        let rows = JsonRows::new(reader, context.options.max_record_bytes);
+        Self { rows, context, missing: Missing::default(), next: None }
     }
 
-    fn row(&self, line: &RawLine) -> Item {
-        let mut row = parse_object(&self.context, line)?;
-        let field = self.context.options.field.as_deref().unwrap_or(DEFAULT_FIELD);
-        let fail = |kind| Err(self.context.record_error(line.number, kind));
-        let mut text = match take_member(&mut row, field) {
-            Some(Value::String(text)) => text,
-            Some(_) => return fail(ReadErrorKind::NotText(field.to_owned())),
-            None => return fail(ReadErrorKind::MissingField(field.to_owned())),
+    fn row(&mut self, (number, mut row): Row) -> Option<Item> {
+        let fail = |kind| Err(self.context.record_error(number, kind));
+        let item = match take_text(&mut row, self.context.options.field.as_deref()) {
+            Ok(mut text) => {
+                let cut = tidy(&mut text, self.context.options.max_line_bytes);
+                let (source, event) = (self.context.source(number), row_event(&row));
+                Ok(LogLine { text, source, event, input: (!row.is_empty()).then_some(row), cut })
+            }
+            Err(ReadErrorKind::MissingField(_)) if !self.missing.found => {
+                self.missing.add(number, &row);
+                return if self.missing.rows == PATIENCE { self.tell() } else { None };
+            }
+            Err(kind) => fail(kind),
         };
-        let cut = tidy(&mut text, self.context.options.max_line_bytes);
-        Ok(LogLine { text, source: self.context.source(line.number), event: row_event(&row), input: (!row.is_empty()).then_some(row), cut })
+        self.missing.found = true;
+        match self.tell() {
+            Some(error) => {
+                self.next = Some(item);
+                Some(error)
+            }
+            None => Some(item),
+        }
+    }
+
+    /// Says once what the rows so far don't have.
+    fn tell(&mut self) -> Option<Item> {
+        let missing = &mut self.missing;
+        let (first, members) = missing.first.as_ref()?;
+        if std::mem::replace(&mut missing.is_told, true) {
+            return None;
+        }
+        let wanted = wanted_names(self.context.options.field.as_deref());
+        let rows = match missing.rows {
+            1 => "this row".to_owned(),
+            PATIENCE => format!("this row and {} after it; further rows like these are passed over without a word", PATIENCE - 1),
+            rows => format!("this row and {} after it", rows - 1),
+        };
+        let kind = ReadErrorKind::NoText { wanted, rows, members: members.clone() };
+        Some(Err(self.context.record_error(*first, kind)))
     }
 }
 
-/// What a row of one's own says of the event beside the text: the parent, as a labelled row has it (`parent`) or as a finding does (`event.parent`).
-pub fn row_event(row: &Map<String, Value>) -> Event {
-    Event {
-        parent: ["parent", "event.parent"].iter().find_map(|path| scalar(member(row, path).filter(|value| value.is_string())?)),
-        ..Event::default()
-    }
-}
-
-/// Parses a line that has to be a JSON object.
-pub(crate) fn parse_object(context: &Context, line: &RawLine) -> Result<Map<String, Value>, ReadError> {
-    let fail = |kind| Err(context.record_error(line.number, kind));
-    if line.cut {
-        return fail(ReadErrorKind::TooLong { limit: context.options.max_record_bytes });
-    }
-    match parse(line.text().trim_matches('\0')) {
-        Ok(Value::Object(row)) => Ok(row),
-        Ok(_) => fail(ReadErrorKind::Json("another JSON value".to_owned())),
-        Err(error) => fail(ReadErrorKind::Json(error.to_string())),
+impl Missing {
+    fn add(&mut self, number: u64, row: &Map<String, Value>) {
+        self.rows += 1;
+        self.first.get_or_insert_with(|| {
+            let mut names = row.keys().take(MEMBERS_SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+            tidy(&mut names, 300);
+            if row.len() > MEMBERS_SHOWN {
+                names.push_str(", ...");
+            }
+            (number, names)
+        });
     }
 }
 
@@ -62,9 +100,18 @@ impl<R: BufRead> Iterator for NdjsonReader<R> {
     type Item = Item;
 
     fn next(&mut self) -> Option<Item> {
-        match self.lines.next_line()? {
-            Ok(line) => Some(self.row(&line)),
-            Err(error) => Some(Err(self.context.io_error(error))),
+        if let Some(item) = self.next.take() {
+            return Some(item);
+        }
+        loop {
+            match self.rows.next_row(&self.context) {
+                Some(Ok(row)) => match self.row(row) {
+                    Some(item) => return Some(item),
+                    None => continue,
+                },
+                Some(Err(error)) => return Some(Err(error)),
+                None => return self.tell(),
+            }
         }
     }
 }
@@ -74,8 +121,9 @@ impl<R: BufRead + Send> LineReader for NdjsonReader<R> {}
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use super::wanted_names;
     use crate::Format;
-    use crate::reader::testing::{check, read_items};
+    use crate::reader::testing::{check, read, read_items};
 
     #[test]
     fn rows_give_their_text_and_bad_rows_an_error() {
@@ -83,16 +131,33 @@ mod tests {
         check(None, "{\"text\":\"net user\"}\n\n{\"text\":\"a\\u0000b\"}", &["1 net user", "3 ab"]);
         check(
             None,
-            "{\"a\":1}\n[1]\n{\"text\":3}\n{\"text\":\"x\"}\n",
+            "{\"text\":3}\n[1]\n{\"a\":1}\n{\"text\":\"x\"}\n",
             &[
-                "! record 1: no field \"text\"",
+                "! record 1: the field \"text\" holds no text",
                 "! record 2: not a JSON object: another JSON value",
-                "! record 3: the field \"text\" holds no text",
+                "! record 3: no field \"text\"",
                 "4 x",
             ],
         );
         check(Some("process.args"), r#"{"process":{"args":"id"}}"#, &["1 id"]);
         check(Some("process.args"), r#"{"process.args":"id"}"#, &["1 id"]);
+    }
+
+    #[test]
+    fn a_text_that_no_row_has_is_missed_once() {
+        let missing = |rows: &str, members: &str| {
+            let wanted = wanted_names(None);
+            format!("! record 1: no field {wanted} in {rows} (the members are: {members}; --field NAME names the one with the text)")
+        };
+        let check = |input: &str, wanted: &[String]| assert_eq!(read(Format::Ndjson, None, input.as_bytes()).0, wanted, "{input}");
+        check("{\"a\":1,\"cmd\":\"x\"}\n", &[missing("this row", "a, cmd")]);
+        check(&"{\"a\":1,\"cmd\":\"x\"}\n".repeat(9), &[missing("this row and 8 after it", "a, cmd")]);
+        check(
+            "{\"a\":1}\n{\"b\":1}\n{\"message\":\"x\"}\n{\"b\":1}\n",
+            &[missing("this row and 1 after it", "a"), "3 x".to_owned(), "! record 4: no field \"text\"".to_owned()],
+        );
+        let many = missing("this row and 31 after it; further rows like these are passed over without a word", "a");
+        check(&"{\"a\":1}\n".repeat(99), &[many]);
     }
 
     #[test]

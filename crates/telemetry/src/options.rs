@@ -2,19 +2,20 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// A log format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// One text a line.
     Text,
-    /// One JSON object a line, its text in one field.
+    /// JSON objects, their text in one field: one a line, one after another over any number of lines, or as a list.
     Ndjson,
     /// Rows under a header, the text in one column.
     Csv,
     /// Windows event log files.
     Evtx,
-    /// Windows events as Winlogbeat, NXLog or `evtx_dump` write them, one JSON object a line.
+    /// Windows events as Winlogbeat, NXLog or `evtx_dump` write them: JSON objects as for [`Format::Ndjson`].
     WindowsJson,
     /// The Linux audit log.
     Auditd,
@@ -61,18 +62,22 @@ impl FromStr for Format {
 pub struct ReadOptions {
     /// The format of every file; found from the content where it is `None`.
     pub format: Option<Format>,
-    /// The field or column that holds the text of NDJSON and CSV rows; a dotted path reaches nested members.
+    /// The field or column that holds the text of JSON and CSV rows; where it is `None`, the usual names are looked for.
+    /// A dotted path reaches nested members.
     pub field: Option<String>,
     /// A longer text is cut and marked; the rest of it is dropped as it streams by.
     pub max_line_bytes: usize,
-    /// A longer JSON row is an error: what was cut can't be parsed.
+    /// A longer JSON row is an error: what was cut can't be parsed. So is a CSV row of more lines than fit.
     pub max_record_bytes: usize,
     /// An archive that has to be held in memory (inside another one, or from stdin) may have this many bytes.
     pub max_archive_bytes: u64,
-    /// How many bytes out an archive may give for each byte in, beyond `free_bytes`.
+    /// How many bytes out an archive may give for each byte in, beyond `free_bytes`. What is only a `.gz` streams and may give any number of lines:
+    /// there it is each line that is held against it.
     pub max_ratio: u64,
     /// How many bytes a compressed stream may give before its ratio counts.
     pub free_bytes: u64,
+    /// The file that what comes of the lines is written to: it is not read.
+    pub output: Option<Arc<same_file::Handle>>,
 }
 
 impl Default for ReadOptions {
@@ -86,6 +91,7 @@ impl Default for ReadOptions {
             // Deflate can't give more than 1032 to 1 and the dullest log gives some 100 to 1.
             max_ratio: 250,
             free_bytes: 64 << 20,
+            output: None,
         }
     }
 }

@@ -1,21 +1,20 @@
-//! Windows events as JSON, one object a line: Winlogbeat's, NXLog's, ECS, and `evtx_dump`'s.
+//! Windows events as JSON objects: Winlogbeat's, NXLog's, ECS, and `evtx_dump`'s.
 
 use std::io::BufRead;
 
 use crate::event_queue::EventQueue;
-use crate::lines::Lines;
-use crate::ndjson::parse_object;
+use crate::json_rows::JsonRows;
 use crate::reader::{Context, Item, LineReader};
 
 pub(crate) struct WindowsJsonReader<R> {
-    lines: Lines<R>,
+    rows: JsonRows<R>,
     context: Context,
     queue: EventQueue,
 }
 
 impl<R: BufRead> WindowsJsonReader<R> {
     pub(crate) fn new(reader: R, context: Context) -> Self {
-        Self { lines: Lines::new(reader, context.options.max_record_bytes), context, queue: EventQueue::default() }
+        Self { rows: JsonRows::new(reader, context.options.max_record_bytes), context, queue: EventQueue::default() }
     }
 }
 
@@ -27,14 +26,14 @@ impl<R: BufRead> Iterator for WindowsJsonReader<R> {
             if let Some(item) = self.queue.pop() {
                 return Some(item);
             }
-            match self.lines.next_line() {
-                Some(Ok(line)) => match parse_object(&self.context, &line) {
-                    Ok(row) => self.queue.push_event(&self.context, line.number, &row),
-                    Err(error) => self.queue.push_error(Err(error)),
-                },
+            match self.rows.next_row(&self.context) {
+                Some(Ok((number, row))) => self.queue.push_event(&self.context, number, &row),
                 Some(Err(error)) => {
-                    self.queue.finish(&self.context);
-                    self.queue.push_error(Err(self.context.io_error(error)));
+                    // The file ends with this.
+                    if error.is_fatal_for_file() {
+                        self.queue.finish(&self.context);
+                    }
+                    self.queue.push_error(Err(error));
                 }
                 None => {
                     self.queue.finish(&self.context);
@@ -66,7 +65,7 @@ mod tests {
     fn events_give_lines_and_the_rest_is_counted() {
         let check = |input: &str, wanted: &[&str], skipped| check(Format::WindowsJson, None, input, wanted, skipped);
         check("{\"EventID\":7}\n{\"EventID\":4688,\"CommandLine\":\"id\"}\n{\"a\":1}", &["2 id"], 2);
-        check("[]\n{\"EventID\":4688}\n", &["! record 1: not a JSON object: another JSON value", "! record 2: no field \"CommandLine\""], 0);
+        check("[1]\n{\"EventID\":4688}\n", &["! record 1: not a JSON object: another JSON value", "! record 2: no field \"CommandLine\""], 0);
     }
 
     #[test]
