@@ -3,7 +3,7 @@
 use crate::diagnostics::say;
 use crate::embedded;
 use anyhow::{Context, Result, bail};
-use attackline_engine::{Engine, WithNgrams};
+use attackline_engine::{Engine, LongLines, WithNgrams};
 use attackline_model::{Classifier, ModelFolder};
 use attackline_train::{DeviceKind, FloatType, GraphClassifier};
 use clap::ValueEnum;
@@ -26,6 +26,9 @@ pub struct ModelArgs {
     /// many)
     #[arg(long)]
     pub gate: bool,
+    /// Whether the program goes on while the model's files may be written over: then none is used where it is mapped
+    #[arg(skip)]
+    pub lasting: bool,
 }
 
 /// Where to compute.
@@ -56,12 +59,15 @@ impl Device {
 impl ModelArgs {
     /// The model in a folder, computed on the processor with all its parts.
     pub fn on_the_processor(model: PathBuf) -> Self {
-        Self { model: Some(model), device: Device::Cpu, dtype: None, gate: false }
+        Self { model: Some(model), device: Device::Cpu, dtype: None, gate: false, lasting: false }
     }
 
     /// The model chosen, ready to answer, a line that comes alone on up to `threads` threads.
     pub fn classifier(&self, threads: usize, verbose: bool) -> Result<Box<dyn Classifier>> {
-        let folder = folder(self.model.as_deref())?;
+        let mut folder = folder(self.model.as_deref())?;
+        if self.lasting {
+            folder.weights = folder.weights.in_memory();
+        }
         let (device, reason) = if self.device == Device::Auto { DeviceKind::detect() } else { (self.device.kind(), "as asked") };
         if verbose {
             say(format_args!("computing on {} ({reason})", device.name()));
@@ -84,9 +90,9 @@ impl ModelArgs {
             Ok(both) if self.gate => both.gated().context("--gate: no gate was trained for this model (attackline model ngrams)")?,
             Ok(both) => both,
             Err(_) if self.gate => bail!("--gate: this model has no n-gram model beside it (attackline model ngrams)"),
-            Err(encoder) => return Ok(Box::new(encoder)),
+            Err(encoder) => return Ok(Box::new(LongLines::new(encoder))),
         };
-        Ok(Box::new(both))
+        Ok(Box::new(LongLines::new(both)))
     }
 }
 

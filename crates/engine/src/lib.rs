@@ -8,6 +8,7 @@
 
 mod encoder;
 mod engine;
+mod long_lines;
 mod matrix;
 mod ngrams;
 mod pass;
@@ -18,6 +19,7 @@ mod weights;
 
 pub use encoder::Encoder;
 pub use engine::{Engine, EngineError};
+pub use long_lines::LongLines;
 pub use ngrams::{Parts, WithNgrams, attack_logit, surest};
 pub use profile::{Operation, Profile, Spent};
 pub use quantize::{QuantizeOptions, quantize};

@@ -3,7 +3,7 @@
 use attackline_kernels::{log_sum_exp, softmax};
 use attackline_model::{
     AttackShares, Classifier, Encoded, GateSettings, Int8Tensor, Labels, ModelError, ModelFolder, NgramLogits, NgramSettings, NgramWeights,
-    ParentShare, Prediction, Prepared, TechniqueShares, Tensor, is_prose, ngrams,
+    ParentShare, Prediction, Prepared, TechniqueShares, Tensor, is_prose, ngrams, prepare,
 };
 use std::sync::Arc;
 
@@ -67,6 +67,12 @@ impl<C: Classifier> WithNgrams<C> {
         }
         logits.iter_mut().zip(&self.bias.data).for_each(|(logit, bias)| *logit += bias);
         logits
+    }
+
+    /// The logit of an attack, where it is low enough for `gate` to settle the line.
+    fn settled(&self, gate: &GateSettings, ngrams: &NgramLogits) -> Option<f32> {
+        let attack = Parts::of(&ngrams.head, self.benign).attack_alone(gate.attack, ngrams.gate);
+        (attack < gate.threshold).then_some(attack)
     }
 
     /// The answer to a line: a line that the gate settled is Benign by its n-grams' word, to any other the encoder's answer is the next of `encoder`.
@@ -159,11 +165,8 @@ impl<C: Classifier> Classifier for WithNgrams<C> {
 
     fn encode_prepared(&self, line: &Prepared<'_>) -> Result<Encoded, ModelError> {
         let ngrams = self.logits(&ngrams(&line.text, self.table.shape[0]));
-        if let Some(gate) = &self.gate {
-            let attack = Parts::of(&ngrams.head, self.benign).attack_alone(gate.attack, ngrams.gate);
-            if attack < gate.threshold {
-                return Ok(Encoded { truncated: line.cut, ngrams, settled: Some(attack), ..Encoded::default() });
-            }
+        if let Some(attack) = self.gate.as_ref().and_then(|gate| self.settled(gate, &ngrams)) {
+            return Ok(Encoded { truncated: line.cut, ngrams, settled: Some(attack), ..Encoded::default() });
         }
         Ok(Encoded { ngrams, prose: is_prose(&line.text), ..self.encoder.encode_prepared(line)? })
     }
@@ -173,6 +176,12 @@ impl<C: Classifier> Classifier for WithNgrams<C> {
         let answers = self.encoder.classify(&asked);
         let mut answers = answers.iter();
         lines.iter().map(|line| self.together(line, &mut answers)).collect()
+    }
+
+    /// As the gate sees it, whether or not it is on.
+    fn is_surely_benign(&self, text: &str) -> bool {
+        let Some(gate) = &self.settings.gate else { return false };
+        self.benign.is_some() && self.settled(gate, &self.logits(&ngrams(&prepare(text).text, self.table.shape[0]))).is_some()
     }
 
     fn threshold(&self) -> f32 {

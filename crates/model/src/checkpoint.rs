@@ -8,9 +8,10 @@ use bytes::Bytes;
 use std::{
     collections::BTreeMap,
     fs::File,
+    hash::{BuildHasher, RandomState},
     io::BufWriter,
     ops::Deref,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 
@@ -21,6 +22,8 @@ pub struct Checkpoint {
     entries: BTreeMap<String, Entry>,
     /// Nothing is said to be int8.
     in_f32: bool,
+    /// Nothing is used where a file is mapped.
+    in_memory: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -123,27 +126,21 @@ impl Checkpoint {
     }
 
     /// Writes a folder that holds the weights in the safetensors file `name`, and `files`. It must not exist yet: it is first written
-    /// under a temporary name beside it, then renamed, so that it appears whole or not at all.
+    /// under a random name beside it, then renamed, so that it appears whole or not at all. Nothing that was there before is touched.
     pub fn write_folder(&self, path: &Path, name: &str, files: &[(&str, &[u8])]) -> Result<(), ModelError> {
         if path.exists() {
             return Err(ModelError::NotAFolder { path: path.to_owned(), reason: "it exists already and is not overwritten".into() });
         }
-        let mut partial = path.file_name().unwrap_or_default().to_owned();
-        partial.push(".partial");
-        let partial = path.with_file_name(partial);
-        if partial.exists() {
-            fs_err::remove_dir_all(&partial)?;
-        }
+        let partial = folder_beside(path)?;
         let written = self.write_into(&partial, name, files).and_then(|()| Ok(fs_err::rename(&partial, path)?));
         if written.is_err() {
-            // Half a model is of no use, and on a full disk its room is wanted.
+            // Half a model is of no use, and on a full disk its room is wanted. Nobody else has this folder: it was made above.
             let _ = std::fs::remove_dir_all(&partial);
         }
         written
     }
 
     fn write_into(&self, folder: &Path, name: &str, files: &[(&str, &[u8])]) -> Result<(), ModelError> {
-        fs_err::create_dir_all(folder)?;
         for (name, bytes) in files {
             fs_err::write(folder.join(name), bytes)?;
         }
@@ -203,7 +200,7 @@ impl Checkpoint {
 
     /// [`Checkpoint::int8`] for a table of which few rows are looked at: its integers are not read from a file, but used where it is mapped.
     pub fn int8_in_place(&self, name: &str) -> Result<Option<Arc<Int8Tensor>>, ModelError> {
-        match self.entries.get(name).filter(|_| !self.in_f32) {
+        match self.entries.get(name).filter(|_| !self.in_f32 && !self.in_memory) {
             Some(Entry::StoredInt8(file, stored)) => Ok(Some(Arc::new(file.int8_in_place(stored)?))),
             _ => self.int8(name),
         }
@@ -212,7 +209,7 @@ impl Checkpoint {
     /// The elements of a tensor of which few are looked at: not read from a file where they are as they would be in memory, but used where it is
     /// mapped. A value in it that is no number is refused all the same.
     pub fn floats_in_place(&self, name: &str) -> Result<Floats, ModelError> {
-        if let Some(Entry::Stored(file, tensor)) = self.entries.get(name)
+        if let Some(Entry::Stored(file, tensor)) = self.entries.get(name).filter(|_| !self.in_memory)
             && let Some(bytes) = file.mapped().and_then(|mapped| tensor.in_place(mapped))
         {
             tensor.check(&mut *file.lock(), &file.name)?;
@@ -225,6 +222,13 @@ impl Checkpoint {
     #[must_use]
     pub fn in_f32(self) -> Self {
         Self { in_f32: true, ..self }
+    }
+
+    /// The same tensors, all of them read into memory when they are asked for: for a program that goes on while its files may be written over. A
+    /// mapped file that is cut short ends the process.
+    #[must_use]
+    pub fn in_memory(self) -> Self {
+        Self { in_memory: true, ..self }
     }
 
     /// Adds or replaces a matrix, kept as int8.
@@ -251,6 +255,21 @@ impl Checkpoint {
     #[must_use]
     pub(crate) fn renamed(self, name: impl Fn(&str) -> String) -> Self {
         Self { entries: self.entries.into_iter().map(|(old, entry)| (name(&old), entry)).collect(), ..self }
+    }
+}
+
+/// Makes a folder of a random name beside `path`, which is nobody else's.
+fn folder_beside(path: &Path) -> std::io::Result<PathBuf> {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        fs_err::create_dir_all(parent)?;
+    }
+    loop {
+        let random = RandomState::new().hash_one(path);
+        let made = path.with_file_name(format!(".attackline-{random:016x}.partial"));
+        match fs_err::create_dir(&made) {
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            made_or_not => return made_or_not.map(|()| made),
+        }
     }
 }
 
@@ -289,6 +308,6 @@ impl WeightFile {
 
 impl From<TensorMap> for Checkpoint {
     fn from(tensors: TensorMap) -> Self {
-        Self { entries: tensors.into_iter().map(|(name, tensor)| (name, Entry::Held(Arc::new(tensor)))).collect(), in_f32: false }
+        Self { entries: tensors.into_iter().map(|(name, tensor)| (name, Entry::Held(Arc::new(tensor)))).collect(), ..Self::default() }
     }
 }

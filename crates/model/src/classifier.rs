@@ -13,6 +13,8 @@ pub struct Encoded {
     pub prose: bool,
     /// The logit of an attack, where the n-grams alone settle that it is benign: then it has no tokens.
     pub settled: Option<f32>,
+    /// Its statements, where they are to be read one by one beside what `ids` have of it.
+    pub statements: Vec<String>,
 }
 
 /// What a model of n-grams says of a line.
@@ -68,6 +70,11 @@ pub trait Classifier: Send + Sync {
     /// One prediction for each line as [`encode`](Self::encode) of this classifier gave it, in order. They are computed in batches of bounded
     /// size, each different line once.
     fn classify(&self, lines: &[Encoded]) -> Vec<Prediction>;
+
+    /// Whether a text is certainly benign by a cheap look at it; a classifier that has none says no.
+    fn is_surely_benign(&self, _text: &str) -> bool {
+        false
+    }
 
     /// The probability from which an attack label is reported rather than abstained from.
     fn threshold(&self) -> f32;

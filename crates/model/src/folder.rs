@@ -180,6 +180,11 @@ impl ModelFolder {
 /// The small files of a folder, `config.json` among them.
 fn read_files(path: &Path) -> Result<FolderFiles, ModelError> {
     let not_a_folder = |reason: &str| ModelError::NotAFolder { path: path.to_owned(), reason: reason.to_owned() };
+    if path.is_file() {
+        return Err(not_a_folder(
+            "it is a file; name the folder with config.json and the weights (a pack is for building a program with the model inside)",
+        ));
+    }
     if !path.is_dir() {
         return Err(not_a_folder("there is no such folder"));
     }

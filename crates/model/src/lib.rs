@@ -43,6 +43,6 @@ pub use ngrams::{NgramWeights, ngrams};
 pub use settings::{AttackShares, GateSettings, NgramSettings, ParentShare, Quantization, Settings, TechniqueShares, TrainingSummary};
 pub use spec::{AbsolutePositions, Activation, Convolution, EncoderSpec, Head, ModelType, Pooling, RelativePositions, Step};
 pub use tensor::{Tensor, TensorMap};
-pub use text::{Prepared, is_prose, prepare};
+pub use text::{Prepared, is_prose, opened, prepare};
 pub use tokenizer::{TextTokenizer, TokenizerOptions, train_tokenizer};
 pub use weights::{LayerRole, Role, WeightEntry, WeightLayout};

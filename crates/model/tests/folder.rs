@@ -161,6 +161,8 @@ fn a_table_is_used_in_the_file_and_bad_numbers_in_it_are_refused() {
     assert!(matches!(table, Floats::Mapped(_)), "a safetensors file of this program begins its tensors at multiples of eight");
     assert_eq!(*table, *folder.weights.tensor(WORDS).unwrap().data);
 
+    assert!(matches!(folder.weights.in_memory().floats_in_place(WORDS).unwrap(), Floats::Held(_)));
+
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("model");
     copy(&path);

@@ -39,13 +39,11 @@ pub struct Prepared<'a> {
 /// Prepares a line for the tokenizer: encoded commands are replaced by what they say, and where PowerShell is started with nothing else, so is
 /// the whole line; spellings that a shell takes back are taken back, and a line that is far too long keeps its head and its tail.
 pub fn prepare(line: &str) -> Prepared<'_> {
-    let (mut text, cut) = keep_ends(line);
-    for _ in 0..DEPTH {
-        match decode_payload(&text) {
-            Some(decoded) => text = Cow::Owned(decoded),
-            None => break,
-        }
-    }
+    let (ends, cut) = keep_ends(line);
+    let mut text = match opened(&ends) {
+        Cow::Owned(opened) => Cow::Owned(opened),
+        Cow::Borrowed(_) => ends,
+    };
     if let Cow::Owned(plain) = spelling::plain(&text) {
         text = Cow::Owned(plain);
     }
@@ -56,6 +54,18 @@ pub fn prepare(line: &str) -> Prepared<'_> {
         (_, false) => Prepared { text, cut },
         (shorter, true) => Prepared { text: Cow::Owned(shorter.into_owned()), cut: true },
     }
+}
+
+/// A line with its encoded commands replaced by what they say, and nothing left out.
+pub fn opened(line: &str) -> Cow<'_, str> {
+    let mut text = Cow::Borrowed(line);
+    for _ in 0..DEPTH {
+        match decode_payload(&text) {
+            Some(decoded) => text = Cow::Owned(decoded),
+            None => break,
+        }
+    }
+    text
 }
 
 fn keep_ends(line: &str) -> (Cow<'_, str>, bool) {
