@@ -2,8 +2,11 @@
 
 use crate::interrupt::PartialFile;
 use anyhow::{Result, bail};
+use attackline_telemetry::{InputPath, PARTIAL_NAME};
+use same_file::Handle;
 use std::io::{self, BufWriter, IsTerminal, StdoutLock, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tempfile::NamedTempFile;
 
 const BUFFER: usize = 64 * 1024;
@@ -49,6 +52,26 @@ impl Target {
             Some(path) if path != Path::new("-") => Self::File { path: path.to_owned(), clobber },
             _ => Self::Stdout,
         }
+    }
+
+    /// The file that standard output goes to, where it is one.
+    pub fn file_of_stdout(&self) -> Option<Arc<Handle>> {
+        let stdout = Handle::stdout().ok().filter(|stdout| stdout.as_file().metadata().is_ok_and(|found| found.is_file()))?;
+        (*self == Self::Stdout).then(|| Arc::new(stdout))
+    }
+
+    /// Refuses to replace a file that is read: one of `inputs`, or one in a folder of theirs.
+    pub fn check_against<'a>(&self, inputs: impl IntoIterator<Item = &'a InputPath>) -> Result<()> {
+        let Self::File { path, clobber: true } = self else { return Ok(()) };
+        let Some(existing) = path.canonicalize().ok().filter(|existing| existing.is_file()) else { return Ok(()) };
+        for input in inputs {
+            if let InputPath::Path(input) = input
+                && input.canonicalize().is_ok_and(|input| existing.starts_with(input))
+            {
+                bail!("{} is among what -f {} reads, and --clobber would replace it; name another file with -o", path.display(), input.display());
+            }
+        }
+        Ok(())
     }
 
     /// Whether a person is looking at it.
@@ -120,7 +143,7 @@ impl Output {
 fn temporary(path: &Path) -> io::Result<NamedTempFile> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".attackline-").suffix(".partial");
+    builder.prefix(PARTIAL_NAME.0).suffix(PARTIAL_NAME.1);
     #[cfg(unix)]
     builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder.tempfile_in(folder)

@@ -88,7 +88,32 @@ fn labels_narrow_the_answer() {
     assert!((scores.values().map(|score| score.as_f64().unwrap()).sum::<f64>() - 1.0).abs() < 2e-4);
     let output = classify(&["x", "--labels", "T9999"], "");
     assert_eq!(code(&output), 2);
-    assert!(stderr(&output).contains("does not know the label \"T9999\"; it knows"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("does not know the label \"T9999\"; "), "{}", stderr(&output));
+}
+
+#[test]
+fn what_is_written_is_not_read_and_what_is_read_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let log: String = (0..3_000).map(|number| format!("net user account{number}\n")).collect();
+    for name in ["log.txt", ".attackline-other.partial"] {
+        std::fs::write(place(name), &log).unwrap();
+    }
+    let logs = folder.path().to_str().unwrap();
+    assert_eq!(code(&classify(&["-f", logs, "-o", &place("z.ndjson")], "")), 0);
+    assert_eq!(std::fs::read_to_string(place("z.ndjson")).unwrap().lines().count(), 3_000, "neither its own nor another's half output");
+    let output = classify(&["-f", logs, "-o", &place("log.txt"), "--clobber"], "");
+    assert!(code(&output) == 2 && stderr(&output).contains("is among what"), "{}", stderr(&output));
+    assert_eq!(std::fs::read_to_string(place("log.txt")).unwrap(), log);
+
+    std::fs::remove_file(place("z.ndjson")).unwrap();
+    let all = std::fs::File::create(place("z.out")).unwrap();
+    let mut command = std::process::Command::new(assert_cmd::cargo::cargo_bin("attackline"));
+    let ended = command.args(["classify", "-f", logs, "--model"]).arg(tiny()).stdout(all).status().unwrap();
+    assert_eq!(ended.code(), Some(0));
+    assert_eq!(std::fs::read_to_string(place("z.out")).unwrap().lines().count(), 3_000, "standard output is a file of the folder");
+    let named = classify(&[&place("log.txt")], "");
+    assert!(stderr(&named).contains("there is a file of that name"), "{}", stderr(&named));
 }
 
 #[test]

@@ -1,15 +1,16 @@
+use attackline_catalog::suggest;
 use attackline_model::{BENIGN, Labels};
 
 /// Why a set of labels can't be answered with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ViewError {
     /// The model was not trained for a label.
-    #[error("the model does not know the label {label:?}; it knows {known}")]
+    #[error("the model does not know the label {label:?}; {instead}")]
     UnknownLabel {
         /// The label asked for.
         label: String,
-        /// The labels it could have been.
-        known: String,
+        /// What it may have meant, or what there is.
+        instead: String,
     },
     /// Folding labels away needs a label to fold them into.
     #[error("the model has no label {BENIGN}, so its other labels can't be left out")]
@@ -19,11 +20,14 @@ pub enum ViewError {
     Nothing,
 }
 
+/// More labels than these are counted in a message, not listed.
+const MOST_LISTED: usize = 20;
+
 /// As probable as not.
 const EVEN_ODDS: f32 = 0.5;
 
 /// The labels that answers are given with: all of the model's, or Benign and some chosen ones. A technique that was not
-/// chosen counts as none of them, so its probability is added to Benign's.
+/// chosen counts as the technique that it is a part of, where that was; else as none of them, so its probability is added to Benign's.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LabelView {
     names: Vec<String>,
@@ -60,21 +64,24 @@ impl LabelView {
         Self { names: labels.names().to_vec(), target: (0..labels.len()).collect(), benign: labels.benign(), several: labels.several() }
     }
 
-    /// Benign and the labels `chosen`, in the model's order.
+    /// Benign and the labels `chosen`, in the model's order. Blanks around a label, its case and empty ones don't count.
     pub fn only(labels: &Labels, chosen: &[String]) -> Result<Self, ViewError> {
         let benign = labels.benign().ok_or(ViewError::NoBenign)?;
-        if let Some(label) = chosen.iter().find(|label| labels.index(label).is_none()) {
-            return Err(ViewError::UnknownLabel { label: label.clone(), known: labels.names().join(", ") });
-        }
-        let kept: Vec<usize> = (0..labels.len()).filter(|&index| index == benign || chosen.iter().any(|label| label == labels.name(index))).collect();
+        let find = |label: &str| {
+            let index = labels.names().iter().position(|name| name.eq_ignore_ascii_case(label));
+            index.ok_or_else(|| ViewError::UnknownLabel { label: label.to_owned(), instead: instead(labels, label) })
+        };
+        let chosen = chosen.iter().map(|label| label.trim()).filter(|label| !label.is_empty()).map(find).collect::<Result<Vec<_>, _>>()?;
+        let kept: Vec<usize> = (0..labels.len()).filter(|index| *index == benign || chosen.contains(index)).collect();
         if kept.len() < 2 {
             return Err(ViewError::Nothing);
         }
         let place = |index: usize| kept.iter().position(|&other| other == index);
         let benign = place(benign).expect("Benign is always kept");
+        let parent = |index: usize| labels.name(index).split_once('.').and_then(|(parent, _)| place(labels.index(parent)?));
         Ok(Self {
             names: kept.iter().map(|&index| labels.name(index).to_owned()).collect(),
-            target: (0..labels.len()).map(|index| place(index).unwrap_or(benign)).collect(),
+            target: (0..labels.len()).map(|index| place(index).or_else(|| parent(index)).unwrap_or(benign)).collect(),
             benign: Some(benign),
             several: labels.several(),
         })
@@ -120,6 +127,15 @@ impl LabelView {
     }
 }
 
+/// What to name instead of a label that the model doesn't know.
+fn instead(labels: &Labels, label: &str) -> String {
+    match suggest(label).filter(|technique| labels.index(technique.id).is_some()) {
+        Some(technique) => format!("perhaps {} is meant", technique.id),
+        None if labels.len() > MOST_LISTED => format!("attackline model info lists the {} that it knows", labels.len()),
+        None => format!("it knows {}", labels.names().join(", ")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -136,6 +152,16 @@ mod tests {
         let decision = view.decide(&[0.5, 0.125, 0.0, 0.375], 0.5);
         assert_eq!((decision.scores.as_slice(), decision.label, decision.is_attack), (&[0.625, 0.375][..], 0, false));
         assert!(!decision.abstained, "Benign needs no threshold");
+    }
+
+    #[test]
+    fn a_technique_stands_for_its_parts() {
+        let labels = Labels::new(["Benign", "T1003", "T1003.001", "T1003.002", "T1049"].map(String::from).to_vec()).unwrap();
+        let view = LabelView::only(&labels, &[" t1003 ".into(), String::new(), "T1003.002".into()]).unwrap();
+        assert_eq!(view.names(), ["Benign", "T1003", "T1003.002"]);
+        assert_eq!(view.decide(&[0.125, 0.125, 0.25, 0.375, 0.125], 0.5).scores, [0.25, 0.375, 0.375]);
+        let unknown = LabelView::only(&labels, &["T1003/002".into()]).unwrap_err().to_string();
+        assert!(unknown.contains("\"T1003/002\"; perhaps T1003.002 is meant"), "{unknown}");
     }
 
     #[test]

@@ -66,6 +66,21 @@ pub fn fit(text: &str, columns: usize) -> String {
     out
 }
 
+/// [`fit`] that keeps the end of the text.
+pub fn fit_end(text: &str, columns: usize) -> String {
+    let safe = shown(text);
+    if width(&safe) <= columns {
+        return safe.into_owned();
+    }
+    let mut used = 1;
+    let fits = |(_, character): &(usize, char)| {
+        used += character.width().unwrap_or(0);
+        used <= columns
+    };
+    let start = safe.char_indices().rev().take_while(fits).last().map_or(safe.len(), |(start, _)| start);
+    if columns > 0 { format!("…{}", &safe[start..]) } else { String::new() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,7 +103,12 @@ mod tests {
         assert_eq!(fit("日本語", 4), "日…");
         assert_eq!(fit("abc", 0), "");
         assert_eq!(fit(&"x".repeat(1_000_000), 5), "xxxx…");
+        assert_eq!(
+            [fit_end("logs/a.txt", 10), fit_end("logs/a.txt", 7), fit_end("日本", 4), fit_end("日本", 3)],
+            ["logs/a.txt", "…/a.txt", "日本", "…本"]
+        );
         for columns in 0..20 {
+            assert!(width(&fit_end("a\x1bb\u{202e}c日日", columns)) <= columns);
             assert!(width(&fit("a\x1bb\u{202e}c日日", columns)) <= columns);
         }
     }

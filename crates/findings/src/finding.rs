@@ -42,7 +42,7 @@ pub struct Finding {
     /// The parts of the text that carry the decision, where they were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Vec<Evidence>>,
-    /// Whether the line was too long for the model, so that its middle was not read.
+    /// Whether the line was longer than is read, so that its middle was left out.
     pub truncated: bool,
     /// Where the line stands.
     #[serde(skip_serializing_if = "no_source", serialize_with = "source_fields")]

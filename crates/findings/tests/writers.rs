@@ -119,10 +119,10 @@ fn the_table_fits_the_terminal() {
         assert!(widest <= width.max(44), "{width}: {widest}\n{table}");
     }
     insta::assert_snapshot!(print(OutputFormat::Table, WriterOptions { table: TableOptions { width: 140, color: false }, ..WriterOptions::default() }, &findings), @r"
-    ATTACK  LABEL                               SCORE  TIME                  HOST     WHERE             TEXT
-    0.999   T1003.002 Security Account Manager  0.998  2024-05-06T07:08:09Z  WS-0142  security.evtx:17  reg save HKLM\SAM sam.hiv
-    0.600   T1049 System Network Connections…?  0.410                                                   netstat netstat netstat netstat netstat…
-    0.100   Benign                              0.900                                                   dir
+    ATTACK  LABEL                               SCORE  TIME                  HOST     WHERE                  TEXT
+    0.999   T1003.002 Security Account Manager  0.998  2024-05-06T07:08:09Z  WS-0142  logs/security.evtx:17  reg save HKLM\SAM sam.hiv
+    0.600   T1049 System Network Connections…?  0.410                                                        netstat netstat netstat netstat ne…
+    0.100   Benign                              0.900                                                        dir
     ");
 }
 

@@ -13,7 +13,7 @@ use attackline_telemetry::{Counts, Format, InputPath, Inputs, LogLine, ReadError
 use clap::ValueEnum;
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 const AFTER_HELP: &str = "\
@@ -24,8 +24,8 @@ Examples:
   attackline classify -f commands.csv --field CommandLine --output-format csv -o findings.csv
   tail -F /var/log/commands.log | attackline classify -f - --fail-on-finding
 
-Read are plain text, NDJSON, CSV, EVTX (Sysmon 1, Security 4688, PowerShell 4104), Windows events as JSON (Winlogbeat, NXLog) and
-auditd, also inside .gz and .zip; the format is found from the content.
+Read are plain text, NDJSON and other JSON, CSV, EVTX (Sysmon 1, Security 4688, PowerShell 4104), Windows events as JSON (Winlogbeat,
+NXLog) and auditd, also inside .gz and .zip; the format is found from the content.
 
 The probability of a label is calibrated: of the lines that get 0.9, about nine in ten are what it says, if your logs are like those
 the model was tuned on. A line that is more probably an attack than not, but below the threshold, is marked as abstained and is not a finding.";
@@ -47,7 +47,7 @@ pub struct Args {
     field: Option<String>,
     #[command(flatten)]
     model: ModelArgs,
-    /// Answer with Benign and these labels only, divided by commas; any other technique counts as Benign
+    /// Answer with Benign and these labels only, divided by commas; a part of a technique named counts as that technique, any other as Benign
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
     labels: Vec<String>,
     /// How many of the most probable labels to list
@@ -131,6 +131,7 @@ impl Settings {
             paths.push(InputPath::Stdin);
         }
         let target = Target::new(args.output.as_deref(), args.clobber);
+        target.check_against(&paths)?;
         let terminal = target.is_terminal();
         let format = args.output_format.unwrap_or_else(|| default_format(&target, terminal));
         let color = match args.color {
@@ -147,7 +148,7 @@ impl Settings {
         Ok(Self {
             texts: args.text.clone(),
             paths,
-            read: ReadOptions { format: args.from, field: args.field.clone(), ..ReadOptions::default() },
+            read: ReadOptions { format: args.from, field: args.field.clone(), output: target.file_of_stdout(), ..ReadOptions::default() },
             target,
             format,
             table: TableOptions { width: width(terminal), color },
@@ -182,6 +183,8 @@ struct Tally {
     lines: u64,
     findings: u64,
     abstained: u64,
+    /// Lines that the model read only a part of.
+    truncated: u64,
     /// Different lines of a chunk that the cache was asked for, and those that it knew.
     lookups: u64,
     hits: u64,
@@ -190,6 +193,9 @@ struct Tally {
 /// Runs the command.
 pub fn run(args: Args) -> Result<Status> {
     let settings = Settings::new(&args)?;
+    for text in settings.texts.iter().filter(|text| Path::new(text.as_str()).is_file()) {
+        say(format_args!("{text} is classified as a line, and there is a file of that name: -f {text} reads it"));
+    }
     let output = Output::open(&settings.target)?;
     let engine = args.model.classifier(threads(args.threads), args.verbose)?;
     let view =
@@ -242,6 +248,7 @@ fn write_findings(
             let decision = view.decide(&answer.prediction.scores, threshold);
             tally.findings += u64::from(decision.is_attack);
             tally.abstained += u64::from(decision.abstained);
+            tally.truncated += u64::from(answer.truncated);
             if settings.all || decision.is_attack || tally.lines <= texts {
                 let (evidence, parent_attack) = (answer.evidence, answer.parent.map(|parent| parent.attack));
                 let finding = Finding::new(tally.lines, answer.line, answer.truncated, view, &decision, settings.top, settings.scores);
@@ -294,6 +301,10 @@ fn summarise(settings: &Settings, tally: &Tally, counts: &Counts, errors: u64, s
         summary.push_str(&format!(", {hidden} benign{abstained} not shown (--all shows them)"));
     }
     say(format_args!("{summary}"));
+    if tally.truncated > 0 {
+        let lines = if tally.truncated == 1 { "1 line is".to_owned() } else { format!("{} lines are", tally.truncated) };
+        say(format_args!("{lines} longer than is read: of such a line only the beginning and the end count (\"truncated\" in NDJSON and CSV)"));
+    }
     if !settings.paths.is_empty() {
         let rate = tally.lines as f64 / seconds.max(1e-9);
         say(format_args!(

@@ -70,11 +70,7 @@ impl<W: Write> Table<W> {
         let label = name.map_or_else(|| finding.label.clone(), |name| format!("{} {name}", finding.label));
         let room = COLUMNS[1].1;
         let label = if style == Style::Abstained { format!("{}?", escape::fit(&label, room - 1)) } else { escape::fit(&label, room) };
-        let location = match (&finding.source.file, finding.source.record) {
-            (Some(file), Some(record)) => format!("{}:{record}", tail(file)),
-            (Some(file), None) => tail(file).to_owned(),
-            (None, record) => record.map(|record| record.to_string()).unwrap_or_default(),
-        };
+        let location = location(finding.source.file.as_deref(), finding.source.record);
         let time = finding.event.timestamp.clone().unwrap_or_default();
         let host = finding.event.host.clone().unwrap_or_default();
         let cells = [format!("{:.3}", finding.attack), label, format!("{:.3}", finding.score), time, host, location];
@@ -154,9 +150,13 @@ fn paint(style: Style) -> Option<&'static str> {
     }
 }
 
-/// The end of a path that fits its column: the file's name tells more than the folders.
-fn tail(path: &str) -> &str {
-    path.rsplit(['/', '\\']).next().filter(|name| !name.is_empty()).unwrap_or(path)
+/// The file and the record in it. Of a path that is too long for its column the end stays, which tells more, and the record in any case.
+fn location(file: Option<&str>, record: Option<u64>) -> String {
+    let record = record.map(|record| record.to_string());
+    let Some(file) = file else { return record.unwrap_or_default() };
+    let record = record.map(|record| format!(":{record}")).unwrap_or_default();
+    let (_, most) = COLUMNS[5];
+    format!("{}{record}", escape::fit_end(file, most.saturating_sub(record.len())))
 }
 
 impl<W: Write> FindingWriter for Table<W> {
