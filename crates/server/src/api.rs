@@ -55,7 +55,16 @@ struct One {
     parent: Option<String>,
 }
 
-async fn one(State(app): State<Arc<App>>, Extension(trace): Extension<Trace>, headers: HeaderMap, body: Body) -> Result<Json<Value>, ApiError> {
+async fn one(
+    State(app): State<Arc<App>>,
+    Extension(trace): Extension<Trace>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+    body: Body,
+) -> Result<Json<Value>, ApiError> {
+    if query.is_some_and(|query| !query.is_empty()) {
+        return Err(ApiError::invalid("query", "POST /api takes no options; POST /api/v1/classify does"));
+    }
     let One { text, parent } = incoming::json(&app.limits, &headers, body).await?;
     trace.touch(Stage::Read);
     [Some(&text), parent.as_ref()].into_iter().flatten().try_for_each(|line| incoming::check_length(&app.limits, line))?;
@@ -64,7 +73,7 @@ async fn one(State(app): State<Arc<App>>, Extension(trace): Extension<Trace>, he
     let line = LogLine { text, event: Event { parent, ..Event::default() }, ..LogLine::default() };
     let finding = answer_one(&app, Request::new(model, options, trace.clone()), line).await?;
     trace.touch(Stage::Write);
-    let mut answer = json!({"label": finding.label, "score": round(finding.score)});
+    let mut answer = json!({"label": finding.label, "score": round(finding.score), "attack": round(finding.attack), "abstained": finding.abstained});
     answer["technique"] = serde_json::to_value(&finding.technique).unwrap_or_default();
     answer["top"] = serde_json::to_value(&finding.top).unwrap_or_default();
     trace.touch(Stage::Write);
@@ -105,6 +114,7 @@ async fn classify(
     RawQuery(query): RawQuery,
     body: Body,
 ) -> Result<Response, ApiError> {
+    incoming::check_wrapping(&headers)?;
     let in_query: Asked = incoming::query(query.as_deref())?;
     if incoming::is_ndjson(&headers) {
         let request = request(&app, &in_query, READ_AHEAD, trace)?;
@@ -127,7 +137,7 @@ async fn classify(
             let name = ids.next();
             let line = match incoming::check_length(&limits, &text) {
                 Ok(()) => Incoming::Line(LogLine { text, ..LogLine::default() }, name),
-                Err(error) => Incoming::Bad(error),
+                Err(error) => Incoming::Bad(error, name),
             };
             if sender.send(line).await.is_err() {
                 return;
@@ -146,7 +156,14 @@ struct FileQuery {
     asked: Asked,
 }
 
-async fn file(State(app): State<Arc<App>>, Extension(trace): Extension<Trace>, RawQuery(query): RawQuery, body: Body) -> Result<Response, ApiError> {
+async fn file(
+    State(app): State<Arc<App>>,
+    Extension(trace): Extension<Trace>,
+    headers: HeaderMap,
+    RawQuery(query): RawQuery,
+    body: Body,
+) -> Result<Response, ApiError> {
+    incoming::check_wrapping(&headers)?;
     let FileQuery { name, from, field, asked } = incoming::query(query.as_deref())?;
     let format = from.as_deref().map(str::parse).transpose();
     let format = format.map_err(|error: attackline_telemetry::UnknownFormat| ApiError::invalid("format", format!("from: {error}")))?;
@@ -160,7 +177,7 @@ async fn file(State(app): State<Arc<App>>, Extension(trace): Extension<Trace>, R
 fn request(app: &App, asked: &Asked, lines: usize, trace: Trace) -> Result<Request, ApiError> {
     let model = app.models.get(asked.model.as_deref())?;
     let options = asked.check(&model)?;
-    admit(app, lines)?;
+    admit(app, lines.min(app.limits.waiting_lines))?;
     Ok(Request::new(model, options, trace))
 }
 
@@ -186,7 +203,7 @@ async fn reload(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result
 }
 
 async fn openapi(State(app): State<Arc<App>>) -> Json<Value> {
-    Json(describe::openapi(&app.models, !app.tokens.is_open()))
+    Json(describe::openapi(&app.models, !app.is_open()))
 }
 
 async fn techniques() -> Json<Value> {

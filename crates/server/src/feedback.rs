@@ -56,8 +56,8 @@ impl Mark {
         if !self.score.is_finite() || !(0.0..=1.0).contains(&self.score) {
             return wrong("score: a number from 0 to 1 is wanted".into());
         }
-        if self.label.is_empty() || self.label.len() > 100 {
-            return wrong("label: a label is wanted".into());
+        if !known(&self.label) {
+            return wrong(format!("label: Benign or a technique is wanted, and ATT&CK has no {:?}", self.label));
         }
         match &self.correct_label {
             Some(label) if !known(label) => wrong(format!("correct_label: ATT&CK has no technique {label:?}")),

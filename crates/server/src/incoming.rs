@@ -5,7 +5,7 @@ use crate::limits::Limits;
 use crate::stream::Incoming;
 use attackline_telemetry::{Format, InputPath, Inputs, LogLine, ReadOptions, row_event};
 use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
@@ -16,22 +16,44 @@ use tempfile::NamedTempFile;
 use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
-fn media_type(headers: &HeaderMap) -> &str {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    value.split(';').next().unwrap_or_default().trim()
+fn text_of(headers: &HeaderMap, name: HeaderName) -> &str {
+    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// In small letters, without parameters.
+fn media_type(headers: &HeaderMap) -> String {
+    text_of(headers, header::CONTENT_TYPE).split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 /// Whether the body is NDJSON.
 pub fn is_ndjson(headers: &HeaderMap) -> bool {
-    matches!(media_type(headers), "application/x-ndjson" | "application/ndjson" | "application/jsonl")
+    matches!(media_type(headers).as_str(), "application/x-ndjson" | "application/ndjson" | "application/jsonl")
+}
+
+fn unsupported(message: String) -> ApiError {
+    ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", message)
+}
+
+/// Refuses a body that is wrapped in a way that would be taken for lines.
+pub fn check_wrapping(headers: &HeaderMap) -> Result<(), ApiError> {
+    let encoding = text_of(headers, header::CONTENT_ENCODING).trim();
+    if !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity") {
+        return Err(unsupported(format!(
+            "Content-Encoding: {encoding} is not undone; send the body as it is (a .gz file goes to /api/v1/files without this header)"
+        )));
+    }
+    if media_type(headers).starts_with("multipart/") {
+        return Err(unsupported("a form is not taken apart; send the file itself as the body (curl --data-binary @FILE)".into()));
+    }
+    Ok(())
 }
 
 /// Reads a JSON body.
 pub async fn json<T: DeserializeOwned>(limits: &Limits, headers: &HeaderMap, body: Body) -> Result<T, ApiError> {
+    check_wrapping(headers)?;
     let kind = media_type(headers);
     if !kind.is_empty() && kind != "application/json" {
-        let message = format!("{kind:?} can't be read here; send application/json");
-        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media_type", message));
+        return Err(unsupported(format!("{kind:?} can't be read here; send application/json")));
     }
     // Whoever sends a byte now and then does not hold a connection for ever.
     let bytes = timeout(limits.pause * 4, whole(limits, body)).await.map_err(|_| ApiError::slow())??;
@@ -82,7 +104,13 @@ pub fn query<T: DeserializeOwned>(query: Option<&str>) -> Result<T, ApiError> {
         };
         (name.into_owned(), value)
     };
-    let members: Map<String, Value> = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).map(value).collect();
+    let mut members: Map<String, Value> = Map::new();
+    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()).map(value) {
+        if members.contains_key(&name) {
+            return Err(ApiError::invalid("query", format!("{name} is there twice")));
+        }
+        members.insert(name, value);
+    }
     serde_json::from_value(Value::Object(members)).map_err(|error| ApiError::invalid("query", error.to_string()))
 }
 
@@ -93,6 +121,7 @@ pub async fn read_ndjson(limits: Limits, body: Body, lines: Sender<Incoming>) {
     // Of a line that is too long, the rest is skipped.
     let mut skipping = false;
     let mut read = 0u64;
+    let mut first = true;
     loop {
         let piece = match next(&limits, &mut pieces).await {
             Ok(Some(piece)) => piece,
@@ -112,7 +141,7 @@ pub async fn read_ndjson(limits: Limits, body: Body, lines: Sender<Incoming>) {
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             if !skipping {
                 buffer.extend_from_slice(&rest[..end]);
-                if !hand_on(&buffer, limits.line_bytes, &lines).await {
+                if !hand_on(&buffer, std::mem::take(&mut first), limits.line_bytes, &lines).await {
                     return;
                 }
             }
@@ -122,7 +151,7 @@ pub async fn read_ndjson(limits: Limits, body: Body, lines: Sender<Incoming>) {
         if !skipping {
             buffer.extend_from_slice(rest);
             if buffer.len() > limits.line_bytes {
-                if !hand_on(&buffer, limits.line_bytes, &lines).await {
+                if !hand_on(&buffer, std::mem::take(&mut first), limits.line_bytes, &lines).await {
                     return;
                 }
                 skipping = true;
@@ -131,12 +160,16 @@ pub async fn read_ndjson(limits: Limits, body: Body, lines: Sender<Incoming>) {
         }
     }
     if !skipping {
-        hand_on(&buffer, limits.line_bytes, &lines).await;
+        hand_on(&buffer, first, limits.line_bytes, &lines).await;
     }
 }
 
+/// The UTF-8 byte order mark, which may stand before the first line.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Whether anybody still takes lines.
-async fn hand_on(bytes: &[u8], most: usize, lines: &Sender<Incoming>) -> bool {
+async fn hand_on(bytes: &[u8], is_first: bool, most: usize, lines: &Sender<Incoming>) -> bool {
+    let bytes = bytes.strip_prefix(MARK).filter(|_| is_first).unwrap_or(bytes);
     if bytes.iter().all(u8::is_ascii_whitespace) {
         return true;
     }
@@ -144,20 +177,19 @@ async fn hand_on(bytes: &[u8], most: usize, lines: &Sender<Incoming>) -> bool {
 }
 
 fn row(bytes: &[u8], most: usize) -> Incoming {
-    let bad = |message: String| Incoming::Bad(ApiError::unreadable(message));
     if bytes.len() > most {
-        return Incoming::Bad(ApiError::too_large(format!("a line may have {most} bytes")));
+        return Incoming::Bad(ApiError::too_large(format!("a line may have {most} bytes")), None);
     }
     let mut members: Map<String, Value> = match serde_json::from_slice(bytes) {
         Ok(members) => members,
-        Err(error) => return bad(format!("this is no JSON object: {error}")),
-    };
-    let text = match members.remove("text") {
-        Some(Value::String(text)) => text,
-        Some(_) => return bad("text: a string is wanted".into()),
-        None => return bad("the row has no text".into()),
+        Err(error) => return Incoming::Bad(ApiError::unreadable(format!("this is no JSON object: {error}")), None),
     };
     let name = members.remove("id");
+    let text = match members.remove("text") {
+        Some(Value::String(text)) => text,
+        Some(_) => return Incoming::Bad(ApiError::unreadable("text: a string is wanted"), name),
+        None => return Incoming::Bad(ApiError::unreadable("the row has no text"), name),
+    };
     let event = row_event(&members);
     let input = (!members.is_empty()).then_some(members);
     Incoming::Line(LogLine { text, event, input, ..LogLine::default() }, name)
@@ -194,7 +226,7 @@ pub fn read_file(file: &NamedTempFile, name: Option<&str>, format: Option<Format
                 line.source.file = line.source.file.map(|path| Arc::from(path.replace(&own, name)));
                 Incoming::Line(line, None)
             }
-            Err(error) => Incoming::Bad(ApiError::invalid("unreadable", error.to_string().replace(&own, name))),
+            Err(error) => Incoming::Bad(ApiError::invalid("unreadable", error.to_string().replace(&own, name)), None),
         };
         if lines.blocking_send(incoming).is_err() {
             return;

@@ -4,6 +4,8 @@ use crate::ApiError;
 use crate::models::LoadedModel;
 use attackline_findings::LabelView;
 use serde::Deserialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The most labels that `top` may ask for.
 const MOST_TOP: usize = 1000;
@@ -24,6 +26,9 @@ pub struct Asked {
     pub threshold: Option<f64>,
     /// The model.
     pub model: Option<String>,
+    /// What is no option.
+    #[serde(flatten)]
+    pub others: BTreeMap<String, Value>,
 }
 
 /// The same, checked.
@@ -51,11 +56,18 @@ impl Asked {
             labels: self.labels.or(other.labels),
             threshold: self.threshold.or(other.threshold),
             model: self.model.or(other.model),
+            others: self.others.into_iter().chain(other.others).collect(),
         }
     }
 
     /// Checks what was asked of this model.
     pub fn check(&self, model: &LoadedModel) -> Result<LineOptions, ApiError> {
+        if let Some(name) = self.others.keys().next() {
+            return Err(ApiError::invalid(
+                "option",
+                format!("there is no option {name:?}; there are model, labels, threshold, top, scores and explain"),
+            ));
+        }
         let labels = model.classifier.labels();
         let chosen = self.labels.as_deref().unwrap_or_default();
         let view = if chosen.is_empty() { Ok(LabelView::all(labels)) } else { LabelView::only(labels, chosen) };

@@ -17,8 +17,8 @@ use axum::response::{IntoResponse, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -48,7 +48,7 @@ pub struct App {
     pub(crate) models: Models,
     pub(crate) scheduler: Arc<Scheduler>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) tokens: Tokens,
+    pub(crate) tokens: RwLock<Tokens>,
     pub(crate) feedback: Option<Arc<Feedback>>,
     pub(crate) limits: Limits,
     rates: Rates,
@@ -60,6 +60,11 @@ pub struct App {
 }
 
 impl App {
+    /// Whether everybody is let in.
+    pub(crate) fn is_open(&self) -> bool {
+        self.tokens.read().unwrap_or_else(PoisonError::into_inner).is_open()
+    }
+
     /// Whether the server has been told to stop.
     pub(crate) fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
@@ -90,7 +95,7 @@ impl Server {
             models,
             scheduler,
             metrics,
-            tokens,
+            tokens: RwLock::new(tokens),
             feedback,
             limits,
             rates: Rates::default(),
@@ -113,6 +118,11 @@ impl Server {
     pub fn reload(&self) -> Vec<String> {
         let names: Vec<String> = self.0.models.names().map(str::to_owned).collect();
         names.iter().filter_map(|name| self.0.models.reload(name).err().map(|error| format!("{name}: {error}"))).collect()
+    }
+
+    /// Lets in these tokens from now on, and no others.
+    pub fn set_tokens(&self, tokens: Tokens) {
+        *self.0.tokens.write().unwrap_or_else(PoisonError::into_inner) = tokens;
     }
 
     /// Answers on this socket until [`stop`](Self::stop), encrypted where there are certificates.
@@ -230,9 +240,10 @@ async fn around(axum::extract::State(app): axum::extract::State<Arc<App>>, mut r
 fn admitted(app: &App, request: &Request, wanted: Option<Role>, peer: &str, is_loopback: bool) -> Result<(), ApiError> {
     let Some(wanted) = wanted else { return Ok(()) };
     let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if !app.tokens.is_open() {
-        let Some(role) = app.tokens.role(authorization) else {
-            let message = "a token is wanted: Authorization: Bearer …";
+    if !app.is_open() {
+        let role = app.tokens.read().unwrap_or_else(PoisonError::into_inner).role(authorization);
+        let Some(role) = role else {
+            let message = if authorization.is_some() { "this token is not let in" } else { "a token is wanted: Authorization: Bearer …" };
             return Err(ApiError::new(StatusCode::UNAUTHORIZED, "token", message));
         };
         if role < wanted {

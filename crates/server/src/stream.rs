@@ -29,8 +29,8 @@ const PIECES: usize = 4;
 pub enum Incoming {
     /// A line, and what its sender calls it.
     Line(LogLine, Option<Value>),
-    /// Something that is no line; answered in its place.
-    Bad(ApiError),
+    /// Something that is no line, and what its sender calls it; answered in its place.
+    Bad(ApiError, Option<Value>),
     /// What ends the request: nothing more is read.
     End(ApiError),
 }
@@ -125,7 +125,7 @@ impl Window {
     fn take(&mut self, incoming: Option<Incoming>) -> Option<Job> {
         let (place, number) = (self.submitted, self.submitted + 1);
         let incoming = match incoming {
-            Some(Incoming::Line(..) | Incoming::Bad(_)) if place == self.most_lines => {
+            Some(Incoming::Line(..) | Incoming::Bad(..)) if place == self.most_lines => {
                 let most = self.most_lines;
                 Some(Incoming::End(ApiError::too_large(format!("a request may have {most} lines; the rest was not read"))))
             }
@@ -137,10 +137,10 @@ impl Window {
                 return None;
             }
             Some(Incoming::Line(line, name)) => (line, name),
-            Some(Incoming::Bad(error)) => return self.refuse(&error),
+            Some(Incoming::Bad(error, name)) => return self.refuse(&error, name),
             Some(Incoming::End(error)) => {
                 self.open = false;
-                return self.refuse(&error);
+                return self.refuse(&error, None);
             }
         };
         if let Some(name) = name {
@@ -150,8 +150,12 @@ impl Window {
         Some(Job { place, number, line })
     }
 
-    fn refuse(&mut self, error: &ApiError) -> Option<Job> {
-        self.done.insert(self.submitted, error_line(self.submitted + 1, error).to_string());
+    fn refuse(&mut self, error: &ApiError, name: Option<Value>) -> Option<Job> {
+        let mut line = error_line(self.submitted + 1, error);
+        if let Some(name) = name {
+            line["id"] = name;
+        }
+        self.done.insert(self.submitted, line.to_string());
         self.occupy(0);
         None
     }

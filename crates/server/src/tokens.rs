@@ -53,7 +53,11 @@ impl Tokens {
 
     /// What the value of an `Authorization` header allows; the time that it takes tells nothing of the tokens.
     pub fn role(&self, authorization: Option<&str>) -> Option<Role> {
-        let token = authorization?.strip_prefix("Bearer ")?.trim();
+        let (scheme, token) = authorization?.trim().split_once(' ')?;
+        if !scheme.eq_ignore_ascii_case("bearer") {
+            return None;
+        }
+        let token = token.trim();
         let hash = Sha256::digest(token.as_bytes());
         self.0.iter().fold(None, |role, (own, known)| if bool::from(known.ct_eq(hash.as_slice())) { role.max(Some(*own)) } else { role })
     }
@@ -91,7 +95,7 @@ mod tests {
         let file = format!("# ours\n\n{}\n{}\n", entry("classify", "one").unwrap(), entry("admin", "two").unwrap());
         let tokens = Tokens::parse(&file).unwrap();
         assert_eq!(tokens.role(Some("Bearer one")), Some(Role::Classify));
-        assert_eq!(tokens.role(Some("Bearer two")), Some(Role::Admin));
+        assert_eq!(tokens.role(Some("bearer two")), Some(Role::Admin));
         for wrong in [None, Some("Bearer three"), Some("Bearer "), Some("one"), Some("Basic one")] {
             assert_eq!(tokens.role(wrong), None, "{wrong:?}");
         }

@@ -14,7 +14,8 @@ fn one_line_is_answered_as_the_specification_says() {
     let answer = server.post("/api", r#"{"text": "netstat 900"}"#);
     assert_eq!(answer.status, 200, "{}", answer.body);
     let value = answer.json();
-    assert_eq!(value.as_object().unwrap().keys().collect::<Vec<_>>(), ["label", "score", "technique", "top"]);
+    assert_eq!(value.as_object().unwrap().keys().collect::<Vec<_>>(), ["label", "score", "attack", "abstained", "technique", "top"]);
+    assert_eq!((&value["attack"], &value["abstained"]), (&json!(0.9), &json!(false)));
     assert_eq!((&value["label"], &value["score"], &value["technique"]["id"]), (&json!("T1049"), &json!(0.675), &json!("T1049")));
     assert_eq!(server.post("/api", r#"{"text": "dir"}"#).json()["technique"], Value::Null);
 }
@@ -38,7 +39,7 @@ fn many_lines_come_back_in_order_with_their_ids() {
 #[test]
 fn rows_are_answered_as_they_come_and_bad_ones_in_their_place() {
     let server = start();
-    let rows = "{\"text\":\"900\",\"id\":7,\"ticket\":3}\n\nnonsense\n{\"text\":5}\n{}\n{\"text\":\"x\"}\n{\"text\":\"800\"}";
+    let rows = "\u{feff}{\"text\":\"900\",\"id\":7,\"ticket\":3}\n\nnonsense\n{\"text\":5,\"id\":\"five\"}\n{}\n{\"text\":\"x\"}\n{\"text\":\"800\"}";
     let answer = server.rows("/api/v1/classify?top=3&labels=T1049&explain=true", rows).rows();
     assert_eq!(answer.len(), 6);
     assert_eq!((&answer[0]["id"], &answer[0]["input"]), (&json!(7), &json!({"ticket": 3})));
@@ -47,6 +48,7 @@ fn rows_are_answered_as_they_come_and_bad_ones_in_their_place() {
     for bad in &answer[1..5] {
         assert!(bad["error"].is_string() && bad["error_type"] == "unreadable_line", "{bad}");
     }
+    assert_eq!(answer[2]["id"], "five", "who sent it must find it again");
     assert_eq!((&answer[5]["text"], &answer[5]["line"]), (&json!("800"), &json!(6)));
 }
 
@@ -157,6 +159,10 @@ fn every_refusal_is_json_with_its_status() {
         ("/api/v1/classify", r#"{"texts": ["a"], "model": "other"}"#, 422),
         ("/api/v1/classify", r#"{"texts": ["a"], "ids": []}"#, 422),
         ("/api/v1/classify", r#"{"texts": ["a"], "labels": "T1049"}"#, 422),
+        ("/api/v1/classify", r#"{"texts": ["a"], "treshold": 0.5}"#, 422),
+        ("/api/v1/classify?treshold=0.5", r#"{"texts": ["a"]}"#, 422),
+        ("/api/v1/files?treshold=0.5", "a", 422),
+        ("/api?threshold=0.5", r#"{"text": "a"}"#, 422),
         ("/api/v1/models/other/reload", "", 404),
         ("/api/v1/feedback", "{}", 404),
         ("/nothing", "", 405),
@@ -167,10 +173,14 @@ fn every_refusal_is_json_with_its_status() {
         assert!(answer.head.contains("content-security-policy: default-src 'none'") && answer.head.contains("nosniff"), "{}", answer.head);
     }
     assert_eq!(server.send("POST", "/api", &["Content-Type: text/plain"], b"x").status, 415);
+    for (path, header) in [("/api/v1/classify", "Content-Encoding: gzip"), ("/api/v1/files", "Content-Type: multipart/form-data; boundary=x")] {
+        assert_eq!(server.send("POST", path, &[header], b"x").status, 415, "{header}");
+    }
+    assert_eq!(server.send("POST", "/api", &["Content-Type: Application/JSON; charset=utf-8"], br#"{"text": "1"}"#).status, 200);
     assert_eq!(server.send("POST", "/api/v1/files", &[], &[b'a'; 500]).status, 413);
     let both = server.post("/api/v1/classify?top=2&scores=true", r#"{"texts": ["900"], "top": 1.0}"#).rows();
     assert_eq!((both[0]["top"].as_array().unwrap().len(), both[0]["scores"].is_object()), (1, true), "the body's options come first");
-    for query in ["top=many", "top=null", "scores=1", "threshold=true", "labels=T1049,T9999"] {
+    for query in ["top=many", "top=null", "scores=1", "threshold=true", "labels=T1049,T9999", "top=1&top=2"] {
         assert_eq!(server.rows(&format!("/api/v1/classify?{query}"), "").status, 422, "{query}");
     }
     let rows = server.rows("/api/v1/classify", &"{\"text\":\"100\"}\n".repeat(100)).rows();

@@ -41,6 +41,16 @@ fn every_route_wants_its_role() {
 }
 
 #[test]
+fn a_token_that_is_taken_back_opens_nothing_more() {
+    let tokens = |names: &[&str]| Tokens::parse(&names.iter().map(|name| token_entry("read", name).unwrap() + "\n").collect::<String>()).unwrap();
+    let server = start_with(Limits::default(), tokens(&["one", "two"]), None);
+    let status = |token: &str| server.send("GET", "/api/v1/models", &[&format!("Authorization: bearer {token}")], b"").status;
+    assert_eq!([status("one"), status("two")], [200, 200]);
+    server.server.set_tokens(tokens(&["two"]));
+    assert_eq!([status("one"), status("two")], [401, 200]);
+}
+
+#[test]
 fn pages_of_other_sites_are_not_answered() {
     let server = start();
     let headers = ["Content-Type: application/json", "Origin: https://example.org"];

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, bail};
 use attackline_server::{Feedback, Limits, Loader, Models, Server, Settings, Tls, TlsFiles, Tokens, Traces, hex, token_entry};
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -21,7 +21,7 @@ Examples:
   attackline serve --new-token classify >> tokens.txt               prints the token to standard error
   attackline serve --listen 0.0.0.0:8080 --tokens tokens.txt
 
-SIGHUP loads the models and the certificates again; SIGTERM and Ctrl-C finish what is under way. The interface is described at /docs.";
+SIGHUP loads the models, the certificates and the tokens again; SIGTERM and Ctrl-C finish what is under way, a second one ends at once. The interface is described at /docs.";
 
 /// Answer over HTTP, and show the console in a browser.
 #[derive(Debug, clap::Args)]
@@ -64,25 +64,25 @@ pub struct Args {
     #[arg(long, value_name = "MB", default_value_t = 64)]
     cache: u16,
     /// Lines that wait at a time; beyond that requests are refused with 503
-    #[arg(long, value_name = "N", default_value_t = 20_000)]
-    queue: usize,
+    #[arg(long, value_name = "N", default_value = "20000")]
+    queue: NonZeroUsize,
     /// Largest JSON body, in megabytes
-    #[arg(long, value_name = "MB", default_value_t = 16)]
+    #[arg(long, value_name = "MB", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..))]
     max_body: u16,
     /// Largest file or NDJSON stream, in megabytes
-    #[arg(long, value_name = "MB", default_value_t = 1024)]
+    #[arg(long, value_name = "MB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
     max_file: u32,
     /// Longest line (a row of NDJSON, a text of a JSON request), in kilobytes
-    #[arg(long, value_name = "KB", default_value_t = 1024)]
+    #[arg(long, value_name = "KB", default_value_t = 1024, value_parser = clap::value_parser!(u32).range(1..))]
     max_line: u32,
     /// Most lines of one request
-    #[arg(long, value_name = "N", default_value_t = 10_000_000)]
+    #[arg(long, value_name = "N", default_value_t = 10_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     max_lines: u64,
     /// Connections at a time
-    #[arg(long, value_name = "N", default_value_t = 1024)]
-    connections: usize,
+    #[arg(long, value_name = "N", default_value = "1024")]
+    connections: NonZeroUsize,
     /// Longest pause in what a client sends or takes, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u16).range(1..))]
     timeout: u16,
     /// Requests a second of one client [default: any number]
     #[arg(long, value_name = "N")]
@@ -97,13 +97,7 @@ pub fn run(args: &Args) -> Result<Status> {
     if let Some(role) = &args.new_token {
         return new_token(role);
     }
-    let tokens = match &args.tokens {
-        None => Tokens::default(),
-        Some(path) => {
-            let text = std::fs::read_to_string(path).with_context(|| format!("the tokens {}", path.display()))?;
-            Tokens::parse(&text).map_err(anyhow::Error::msg).with_context(|| format!("the tokens {}", path.display()))?
-        }
-    };
+    let tokens = args.tokens.as_deref().map(read_tokens).transpose()?.unwrap_or_default();
     if !args.listen.ip().is_loopback() && tokens.is_open() && !args.allow_anonymous {
         bail!(
             "{} can be reached from other machines: give --tokens FILE (attackline serve --new-token classify makes one), or --allow-anonymous if everybody may use it",
@@ -117,8 +111,8 @@ pub fn run(args: &Args) -> Result<Status> {
         file_bytes: u64::from(args.max_file) << 20,
         line_bytes: args.max_line as usize * 1024,
         lines: args.max_lines,
-        waiting_lines: args.queue,
-        connections: args.connections,
+        waiting_lines: args.queue.get(),
+        connections: args.connections.get(),
         pause: Duration::from_secs(args.timeout.into()),
         requests_per_second: args.rate.map(u32::from),
         ..Limits::default()
@@ -128,7 +122,7 @@ pub fn run(args: &Args) -> Result<Status> {
     let traces = Traces::from_environment().map_err(anyhow::Error::msg)?;
     let server = Server::new(Settings { models, tokens, feedback, limits, workers: threads(args.threads), traces, log })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    runtime.block_on(listen(server, args.listen, tls))?;
+    runtime.block_on(listen(server, args, tls))?;
     // A file that is still being read ends with the process.
     runtime.shutdown_timeout(Duration::from_secs(1));
     Ok(Status::Done)
@@ -140,41 +134,67 @@ fn tls(args: &Args) -> Result<Option<Arc<Tls>>> {
     Tls::load(files).map(|tls| Some(Arc::new(tls))).map_err(anyhow::Error::msg)
 }
 
-async fn listen(server: Server, address: SocketAddr, tls: Option<Arc<Tls>>) -> Result<()> {
+fn read_tokens(path: &Path) -> Result<Tokens> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("the tokens {}", path.display()))?;
+    Tokens::parse(&text).map_err(anyhow::Error::msg).with_context(|| format!("the tokens {}", path.display()))
+}
+
+async fn listen(server: Server, args: &Args, tls: Option<Arc<Tls>>) -> Result<()> {
+    let address = args.listen;
     let listener = TcpListener::bind(address).await.with_context(|| format!("{address} can't be listened on"))?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     say(format_args!("listening on {scheme}://{}", listener.local_addr()?));
-    let (signalled, certificates) = (server.clone(), tls.clone());
-    tokio::spawn(async move { signals(&signalled, certificates.as_ref()).await });
+    let (signalled, certificates, tokens) = (server.clone(), tls.clone(), args.tokens.clone());
+    tokio::spawn(async move { signals(&signalled, certificates.as_ref(), tokens.as_ref()).await });
     server.listen(listener, tls).await?;
     say(format_args!("stopped"));
     Ok(())
 }
 
 #[cfg(unix)]
-async fn signals(server: &Server, tls: Option<&Arc<Tls>>) {
+async fn signals(server: &Server, tls: Option<&Arc<Tls>>, tokens: Option<&PathBuf>) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut hangup), Ok(mut end)) = (signal(SignalKind::hangup()), signal(SignalKind::terminate())) else { return };
     loop {
         tokio::select! {
             _ = hangup.recv() => {
-                let (own, tls) = (server.clone(), tls.cloned());
-                let again = move || own.reload().into_iter().chain(tls.and_then(|tls| tls.reload().err())).collect();
+                let (own, tls, tokens) = (server.clone(), tls.cloned(), tokens.cloned());
+                let again = move || {
+                    let let_in = tokens.and_then(|path| read_tokens(&path).map(|tokens| own.set_tokens(tokens)).err());
+                    let errors = own.reload().into_iter().chain(tls.and_then(|tls| tls.reload().err()));
+                    errors.chain(let_in.map(|error| format!("{error:#}"))).collect()
+                };
                 let errors: Vec<String> = tokio::task::spawn_blocking(again).await.unwrap_or_else(|error| vec![error.to_string()]);
                 errors.iter().for_each(|error| say(format_args!("{error}")));
                 let done = if errors.is_empty() { "loaded again" } else { "what could be was loaded again" };
-                say(format_args!("models and certificates: {done}"));
+                say(format_args!("models, certificates and tokens: {done}"));
             }
-            _ = end.recv() => return stop(server),
-            _ = tokio::signal::ctrl_c() => return stop(server),
+            _ = end.recv() => break,
+            _ = tokio::signal::ctrl_c() => break,
         }
     }
+    stop(server);
+    tokio::select! {
+        _ = end.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+    at_once();
+}
+
+/// Who asks twice does not want to wait for what is under way.
+#[expect(clippy::exit, reason = "streams of clients that don't leave would hold the process")]
+fn at_once() {
+    say(format_args!("ended with requests under way"));
+    std::process::exit(Status::Interrupted as i32)
 }
 
 #[cfg(not(unix))]
-async fn signals(server: &Server, _tls: Option<&Arc<Tls>>) {
+async fn signals(server: &Server, _tls: Option<&Arc<Tls>>, _tokens: Option<&PathBuf>) {
     if tokio::signal::ctrl_c().await.is_ok() {
         stop(server);
+    }
+    if tokio::signal::ctrl_c().await.is_ok() {
+        at_once();
     }
 }
 
@@ -188,7 +208,8 @@ fn stop(server: &Server) {
 fn loaders(named: &[String], gate: bool) -> Result<Vec<(String, Loader)>> {
     let loader = |model: Option<PathBuf>| -> Loader {
         Box::new(move || {
-            ModelArgs { model: model.clone(), device: Device::Auto, dtype: None, gate }.classifier(1, false).map_err(|error| format!("{error:#}"))
+            let model = ModelArgs { model: model.clone(), device: Device::Auto, dtype: None, gate, lasting: true };
+            model.classifier(1, false).map_err(|error| format!("{error:#}"))
         })
     };
     if named.is_empty() {
