@@ -13,7 +13,7 @@ import { Keys } from "./keys.js";
 import { Matrix } from "./matrix.js";
 import { Reviews } from "./reviews.js";
 import { MOST_FINDINGS, Store } from "./store.js";
-import { Table } from "./table.js";
+import { barrenWords, Table } from "./table.js";
 import { clipped } from "./text.js";
 import * as theme from "./theme.js";
 import { Timeline } from "./timeline.js";
@@ -21,7 +21,6 @@ import { Timeline } from "./timeline.js";
 const VIEWS = ["new", "findings", "matrix", "timeline", "marks"];
 /** While findings arrive, the page is drawn at most so often (milliseconds). */
 const REDRAW = 150;
-const SORT_KEYS = ["line", "time", "host", "technique", "tactic", "score"];
 
 theme.restore();
 const store = new Store();
@@ -40,7 +39,7 @@ const details = new Details(by("details"), catalog, reviews, {
 const bar = new FilterBar(store, catalog);
 const matrix = new Matrix(by("view-matrix"), store, catalog, choose);
 const timeline = new Timeline(by("view-timeline"), store, catalog, choose);
-const intake = new Intake(jobs, catalog, { started: () => go("findings"), tell: dialogs.toast, open: () => go("new") });
+const intake = new Intake(jobs, catalog, { started, tell: dialogs.toast, open: () => go("new") });
 
 // Views and the address: #/findings, #/findings/12 (a finding's page), #/matrix and so on.
 
@@ -68,7 +67,7 @@ function showView() {
   const closing = details.finding && (view !== "findings" || !finding);
   if (view === "findings" && finding) {
     details.show(finding);
-    by("announce").textContent = clipped(`${finding.kind}, ${finding.label} ${catalog.name(finding.label)}, probability ${finding.score.toFixed(3)}`, 200);
+    by("announce").textContent = finding.kind === "error" ? "not answered" : clipped(`${finding.kind}, ${finding.label} ${catalog.name(finding.label)}, attack ${finding.attack.toFixed(3)}, score ${finding.score.toFixed(3)}`, 200);
     document.body.classList.add("has-details");
   } else {
     details.hide();
@@ -143,11 +142,38 @@ jobs.addEventListener("end", ({ detail: job }) => {
   if (job.state === "done") {
     const text = `${name}: ${plural(job.done, "line")} answered${job.seconds >= 0.1 ? ` in ${job.seconds.toFixed(1)} s` : ""}${rate}`;
     by("announce").textContent = text;
-    dialogs.toast(job.done === 0 ? `${name}: no line in it was found to classify` : text);
-  } else if (job.state === "cancelled") dialogs.toast(`${name}: cancelled after ${plural(job.done, "line")}; what had come is kept`);
-  else if (job.state === "full") dialogs.toast(`This page holds no more than ${count(MOST_FINDINGS)} findings. For more, run attackline classify.`, { error: true });
-  else dialogs.toast(`${name}: ${job.error.message}${job.done > 0 ? ` ${plural(job.done, "line")} had been answered and are kept.` : ""}`, { error: true });
+    if (job.done === 0) table.barren.push(job.name);
+    const barren = table.barren.length > 0 ? barrenWords(table.barren) : "";
+    dialogs.toast([job.done > 0 && text, barren].filter(Boolean).join(". "), { stays: barren !== "" });
+  } else if (job.state === "cancelled") unfinished(job, `${name}: cancelled after ${plural(job.done, "line")}; what had come is kept.`);
+  else if (job.state === "full") unfinished(job, `This page holds no more than ${count(MOST_FINDINGS)} findings. For more, run attackline classify.`);
+  else unfinished(job, `${name}: ${job.error.message}${job.done > 0 ? ` ${plural(job.done, "line")} had been answered and ${job.done === 1 ? "is" : "are"} kept.` : ""}`);
 });
+
+/** Something is on its way. */
+function started() {
+  table.barren = [];
+  go("findings");
+}
+
+/** Says why a job ended early. What was not answered is put back into the box, or offered to be sent again. */
+function unfinished(job, reason) {
+  const lines = job.left.filter((other) => other.lines);
+  const left = job.state === "failed" ? job.left : lines;
+  const isBack = intake.putBack(lines);
+  if (isBack && job.done === 0 && route().view === "findings") go("new", null, true);
+  const action = left.length > 0 && (job.state === "failed" || !isBack) ? { title: "Retry", run: () => intake.again(left) } : null;
+  const close = dialogs.toast([reason, leftWords(lines, isBack, left.length - lines.length)].filter(Boolean).join(" "), { error: job.state !== "cancelled" || action !== null, action });
+  if (left.length === lines.length) for (const other of lines) other.dismiss = close;
+}
+
+/** What became of lines and files that were not answered, in words. */
+function leftWords(lines, isBack, files) {
+  const number = lines.reduce((sum, job) => sum + job.lines.length - job.done, 0);
+  const said = number === 1 ? "The line without an answer" : `The ${count(number)} lines without an answer`;
+  const place = isBack ? `${number === 1 ? "stands" : "stand"} in the box again.` : "can be sent again.";
+  return [number > 0 && `${said} ${place}`, files > 1 && `${count(files)} files can be sent again.`].filter(Boolean).join(" ");
+}
 
 let progressDue = 0;
 
@@ -208,9 +234,12 @@ async function download() {
   const answer = await dialogs.download(store.shown.length, store.findings.length);
   if (answer === null) return;
   const { format, all } = answer;
+  const findings = all ? store.findings : store.shown;
   const now = new Date().toISOString();
-  const description = `${plural((all ? store.findings : store.shown).length, "finding")} of ${plural(store.findings.length, "line")}, ${now.slice(0, 16).replace("T", " ")} UTC`;
-  save(format.write(all ? store.findings : store.shown, { catalog, description }), `attackline-${now.slice(0, 19).replaceAll(":", "")}.${format.ending}`, format.type);
+  const description = `${plural(findings.length, "finding")} of ${plural(store.findings.length, "line")}, ${now.slice(0, 16).replace("T", " ")} UTC`;
+  save(format.write(findings, { catalog, description }), `attackline-${now.slice(0, 19).replaceAll(":", "")}.${format.ending}`, format.type);
+  const omitted = format.omitsErrors ? findings.filter((finding) => finding.kind === "error").length : 0;
+  if (omitted > 0) dialogs.toast(`${plural(omitted, "line")} without an answer ${omitted === 1 ? "is" : "are"} not in the ${format.title}; NDJSON and HTML have ${omitted === 1 ? "it" : "them"}, with the reason.`, { stays: true });
 }
 
 async function copy(text) {
@@ -224,6 +253,7 @@ async function clear() {
   if (store.findings.length === 0) return;
   if (!(await dialogs.confirm("Start over?", `${plural(store.findings.length, "finding")} will leave this page. Marks stay with the server.`, "Start over"))) return;
   jobs.cancel();
+  table.barren = [];
   reviews.forget();
   store.clear();
   store.clearFilter();
@@ -237,10 +267,13 @@ function escape() {
 
 const inFindings = (run) => () => (route().view === "findings" ? run() : undefined);
 const moves = { j: 1, ArrowDown: 1, k: -1, ArrowUp: -1 };
+const sort = (key) => {
+  store.setSort(key);
+  by("announce").textContent = `sorted by ${key}, ${store.sort.descending ? "descending" : "ascending"}`;
+};
 const sortNext = () => {
-  const next = SORT_KEYS[(SORT_KEYS.indexOf(store.sort.key) + 1) % SORT_KEYS.length];
-  store.setSort(next);
-  by("announce").textContent = `sorted by ${next}`;
+  const keys = store.sortKeys;
+  sort(keys[(keys.indexOf(store.sort.key) + 1) % keys.length]);
 };
 const search = () => {
   go("findings");
@@ -255,7 +288,7 @@ new Keys({
   Enter: inFindings(() => table.openActive()), Escape: escape,
   y: inFindings(() => mark("right")), w: inFindings(() => mark("wrong")), b: inFindings(() => mark("benign")), u: () => undo(),
   c: inFindings(() => (details.finding ?? table.selected) && copy((details.finding ?? table.selected).text)),
-  "/": search, x: () => store.clearFilter(), s: inFindings(sortNext),
+  "/": search, x: () => store.clearFilter(), s: inFindings(sortNext), S: inFindings(() => sort(store.sort.key)),
   ...Object.fromEntries(KINDS.map(([kind], index) => [String(index + 1), inFindings(() => store.setFilter({ kind }))])),
   "g f": () => go("findings"), "g m": () => go("matrix"), "g t": () => go("timeline"), "g r": () => go("marks"),
   n: () => go("new"), d: download, l: theme.toggle, "?": dialogs.help,

@@ -23,7 +23,7 @@ export class Api {
     this.asking = null;
   }
 
-  /** A request whose answer is a success; a 401 asks the user for a token and tries again. */
+  /** A request whose answer is a success; where a token is wanted, or another one, the user is asked for it and it is tried again. */
   async request(path, options = {}) {
     for (;;) {
       const used = this.token;
@@ -32,9 +32,10 @@ export class Api {
       const response = await reach(path, { cache: "no-store", ...options, headers });
       if (response.ok) return response;
       const error = await refusal(response);
-      if (error.status !== 401) throw error;
+      const isLow = error.status === 403 && error.type === "role";
+      if (error.status !== 401 && !isLow) throw error;
       // Another request may have asked meanwhile.
-      if (this.token === used) await this.#ask(used === null ? "" : error.message, error);
+      if (this.token === used) await this.#ask(used === null ? "" : isLow ? `${error.message}; another token's may` : error.message, error);
     }
   }
 

@@ -20,7 +20,7 @@ function ask(dialog) {
 
 function frame(title, ...content) {
   const dialog = h("dialog", { "aria-label": title });
-  dialog.append(h("header", {}, h("h2", {}, title), h("button.icon", { type: "button", "aria-label": "Close", onclick: () => dialog.close() }, "✕")), ...content);
+  dialog.append(h("header", {}, h("h2", {}, title), h("button.icon", { type: "button", "aria-label": "Close", onclick: () => dialog.close() }, "✕")), ...content.filter(Boolean));
   // A click beside the window dismisses it.
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   return dialog;
@@ -28,7 +28,7 @@ function frame(title, ...content) {
 
 export function help() {
   const groups = HELP.map(([title, keys]) => h("section", {}, h("h3", {}, title), h("dl", {}, keys.flatMap(([key, meaning]) => [h("dt", {}, key.split(" / ").flatMap((part, index) => [index > 0 ? " " : null, h("kbd", {}, part)])), h("dd", {}, meaning)]))));
-  const words = h("section.wide", {}, h("h3", {}, "In the filter box"), h("p", {}, "Words must all occur; ", h("code", {}, '"a phrase"'), " keeps together, ", h("code", {}, "-word"), " leaves out. Fields: ", h("code", {}, "technique:T1003 tactic:discovery host:web-01 user:root image:cmd parent:winword file:audit score:>0.9 is:marked"), "."));
+  const words = h("section.wide", {}, h("h3", {}, "In the filter box"), h("p", {}, "Words must all occur; ", h("code", {}, '"a phrase"'), " keeps together, ", h("code", {}, "-word"), " leaves out. Fields: ", h("code", {}, "technique:T1003 tactic:discovery host:web-01 user:root image:cmd parent:winword file:audit attack:>0.99 score:>0.9 is:marked"), ". ", h("code", {}, "attack:"), " is the probability of an attack of any kind, ", h("code", {}, "score:"), " the label's own."));
   return ask(frame("Keys", h("div.help", {}, groups, words)));
 }
 
@@ -37,7 +37,7 @@ export async function token(reason) {
   const field = h("input", { type: "password", autocomplete: "off", spellcheck: "false", id: "token-field", required: true, autofocus: true });
   const kept = h("input", { type: "checkbox", id: "token-keep" });
   const form = h("form", {}, h("label", { for: "token-field" }, "Bearer token"), field, h("label.check", {}, kept, "Keep it until this tab is closed"), h("footer", {}, h("button.primary", { type: "submit" }, "Continue")));
-  const dialog = frame("This server asks for a token", h("p", {}, reason === "" ? "Whoever runs it can give you one." : clipped(reason, 300)), form);
+  const dialog = frame(reason === "" ? "This server asks for a token" : "This server asks for another token", h("p", {}, reason === "" ? "Whoever runs it can give you one." : clipped(`${reason.charAt(0).toUpperCase()}${reason.slice(1)}`, 300)), form);
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     if (field.value.trim() !== "") dialog.close("given");
@@ -97,15 +97,16 @@ export async function chooseTechnique(finding, catalog) {
   return ask(dialog);
 }
 
-/** A short message, with an action where one is given. Errors stay until they are closed. */
-export function toast(text, { error = false, action = null } = {}) {
-  const message = h(`div.toast${error ? ".error" : ""}`, { role: error ? "alert" : "status" }, h("span", {}, clipped(text, 600)));
+/** A short message, with an action where one is given; gives what closes it. Errors stay until they are closed, `stays` until the next message. */
+export function toast(text, { error = false, stays = error, action = null } = {}) {
+  const message = h(`div.toast${error ? ".error" : ""}${error && action ? ".asks" : ""}`, { role: error ? "alert" : "status" }, h("span", {}, clipped(text, 600)));
   const close = () => message.remove();
   if (action) message.append(h("button.link", { type: "button", onclick: () => (close(), action.run()) }, action.title));
   message.append(h("button.icon", { type: "button", "aria-label": "Dismiss", onclick: close }, "✕"));
-  // One message is enough, except for errors.
+  // One message is enough, except for errors; what an error offers is never taken away.
   const toasts = by("toasts");
-  for (const old of [...toasts.children]) if (!old.classList.contains("error") || toasts.children.length > 3) old.remove();
+  for (const old of [...toasts.children]) if (!old.classList.contains("error") || (toasts.children.length > 3 && !old.classList.contains("asks"))) old.remove();
   toasts.append(message);
-  if (!error) setTimeout(close, 6000);
+  if (!stays) setTimeout(close, 6000);
+  return close;
 }

@@ -8,7 +8,7 @@ const NAVIGATOR = { attack: "18", navigator: "5.1.0", layer: "4.5" };
 
 /** The formats on offer: what each is called, its file's ending and type, and its writer. */
 export const FORMATS = [
-  { key: "csv", title: "CSV", note: "for spreadsheets; cells that begin like a formula get an apostrophe", ending: "csv", type: "text/csv;charset=utf-8", write: csv },
+  { key: "csv", title: "CSV", note: "for spreadsheets, without lines that were not answered; cells that begin like a formula get an apostrophe", omitsErrors: true, ending: "csv", type: "text/csv;charset=utf-8", write: csv },
   { key: "ndjson", title: "NDJSON", note: "exactly what the server answered, a finding a line", ending: "ndjson", type: "application/x-ndjson", write: ndjson },
   { key: "navigator", title: "ATT&CK Navigator layer", note: "techniques scored by their number of findings", ending: "layer.json", type: "application/json", write: navigator },
   { key: "html", title: "HTML report", note: "one page that opens anywhere, without scripts", ending: "html", type: "text/html;charset=utf-8", write: html },
@@ -60,7 +60,7 @@ export function* navigator(findings, { catalog, description }) {
       techniqueID: entry.label,
       score: entry.attacks,
       enabled: true,
-      comment: `${entry.attacks} ${entry.attacks === 1 ? "finding" : "findings"}, highest probability ${entry.highest.toFixed(3)}`,
+      comment: `${entry.attacks} ${entry.attacks === 1 ? "finding" : "findings"}, highest probability of an attack ${entry.highest.toFixed(3)}`,
       showSubtechniques: true,
       metadata: [],
       links: [],
@@ -76,8 +76,8 @@ export const escaped = (text) => visible(text).replace(/[&<>"']/g, (character) =
 
 const STYLE = `:root{color-scheme:light dark}body{font:14px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:1400px;padding:0 1rem}
 h1{font-size:1.4rem;margin-bottom:0}p{color:GrayText}table{border-collapse:collapse;width:100%;margin:1.5rem 0}
-th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid color-mix(in srgb,CanvasText 15%,transparent)}
-td.text{font:12px/1.5 ui-monospace,monospace;overflow-wrap:anywhere;unicode-bidi:isolate;direction:ltr}td.number{text-align:right;font-variant-numeric:tabular-nums}
+td{unicode-bidi:isolate-override;direction:ltr}th,td{text-align:left;vertical-align:top;padding:.3rem .6rem;border-bottom:1px solid color-mix(in srgb,CanvasText 15%,transparent)}
+td.text{font:12px/1.5 ui-monospace,monospace;overflow-wrap:anywhere;}td.number{text-align:right;font-variant-numeric:tabular-nums}
 td.short{white-space:nowrap}tr.attack td.label{color:light-dark(#b3261e,#ff8a7e);font-weight:600}tr.abstained td.label{color:light-dark(#8a5a00,#e3b341)}`;
 
 export function* html(findings, { catalog, description }) {
@@ -85,19 +85,20 @@ export function* html(findings, { catalog, description }) {
   yield `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width"><title>attackline findings</title><style>${STYLE}</style></head><body>
-<h1>attackline findings</h1><p>${escaped(description)}</p>
-<table><thead><tr><th>Technique</th><th>Name</th><th>Tactics</th><th>Findings</th><th>Abstained</th><th>Highest</th></tr></thead><tbody>
+<h1>attackline findings</h1><p>${escaped(description)}. Attack: the probability that the line is an attack of any kind, which the threshold is put to. Score: the label's own.</p>
+<table><thead><tr><th>Technique</th><th>Name</th><th>Tactics</th><th>Findings</th><th>Abstained</th><th>Highest attack</th></tr></thead><tbody>
 `;
   for (const entry of found) {
     const tactics = entry.tactics.map((tactic) => catalog.tacticName(tactic)).join(", ");
     yield `<tr><td>${escaped(entry.label)}</td><td>${escaped(catalog.fullName(entry.label) || entry.name)}</td><td>${escaped(tactics)}</td><td class="number">${entry.attacks}</td><td class="number">${entry.abstained}</td><td class="number">${entry.highest.toFixed(3)}</td></tr>\n`;
   }
-  yield "</tbody></table>\n<table><thead><tr><th>Line</th><th>Time</th><th>Host</th><th>User</th><th>Label</th><th>Probability</th><th>Text</th></tr></thead><tbody>\n";
+  yield "</tbody></table>\n<table><thead><tr><th>Line</th><th>Time</th><th>Host</th><th>User</th><th>Attack</th><th>Label</th><th>Score</th><th>Text</th></tr></thead><tbody>\n";
   for (const finding of findings) {
     const label = finding.kind === "error" ? "Not answered" : finding.label + (finding.kind === "abstained" ? " (abstained)" : "");
-    const score = Number.isNaN(finding.score) ? "" : finding.score.toFixed(3);
+    const [attack, score] = [finding.attack, finding.score].map((value) => (Number.isNaN(value) ? "" : value.toFixed(3)));
+    const text = [finding.error, finding.text].filter(Boolean).join(": ");
     const name = finding.name ? ` title="${escaped(finding.name)}"` : "";
-    yield `<tr class="${finding.kind}"><td class="number">${escaped(finding.line ?? "")}</td><td class="short">${escaped(finding.shownTime())}</td><td class="short">${escaped(finding.host)}</td><td>${escaped(finding.user)}</td><td class="label"${name}>${escaped(label)}</td><td class="number">${score}</td><td class="text">${escaped(finding.text || finding.error)}</td></tr>\n`;
+    yield `<tr class="${finding.kind}"><td class="number">${escaped(finding.line ?? "")}</td><td class="short">${escaped(finding.shownTime())}</td><td class="short">${escaped(finding.host)}</td><td>${escaped(finding.user)}</td><td class="number">${attack}</td><td class="label"${name}>${escaped(label)}</td><td class="number">${score}</td><td class="text">${escaped(text)}</td></tr>\n`;
   }
   yield "</tbody></table></body></html>\n";
 }

@@ -30,13 +30,13 @@ export function parse(query) {
   return { terms, problem };
 }
 
-/** A test of records for the terms of a query and the chosen kind, least score, technique, tactic, host and range. */
+/** A test of records for the terms of a query and the chosen kind, least probability of an attack, technique, tactic, host and range. */
 export function matcher(filter) {
   const { terms } = parse(filter.query);
   const tests = terms.map((term) => (term.negated ? negate(single(term)) : single(term)));
   if (filter.kind !== "all") tests.push((record) => record.kind === filter.kind);
-  // A score says how sure the label is; a line without an answer has none.
-  if (filter.minimum > 0) tests.push((record) => record.score >= filter.minimum);
+  // A line without an answer has no probability.
+  if (filter.minimum > 0) tests.push((record) => record.attack >= filter.minimum);
   if (filter.technique) tests.push((record) => record.kind !== "benign" && isOrBelow(record.label, filter.technique));
   if (filter.tactic) tests.push((record) => record.tactics.includes(filter.tactic));
   if (filter.host) tests.push((record) => record.host === filter.host);

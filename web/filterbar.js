@@ -1,4 +1,4 @@
-// The bar above the table: kinds with their counts, the filter box, the least probability, groups, and what else is chosen.
+// The bar above the table: kinds with their counts, the filter box, the least probability of an attack, groups, and what else is chosen.
 
 import { by, count, h } from "./dom.js";
 import { parse } from "./filter.js";
@@ -29,7 +29,8 @@ export class FilterBar {
     by("minimum").addEventListener("input", (event) => store.setFilter({ minimum: Number(event.target.value) }));
     by("group").addEventListener("change", (event) => store.setGroup(event.target.value));
     by("sort").addEventListener("change", (event) => store.setSort(event.target.value));
-    store.addEventListener("filter", () => this.draw());
+    by("reverse").addEventListener("click", () => store.setSort(store.sort.key));
+    store.addEventListener("order", () => this.draw());
   }
 
   /** The counts; those who did not come are not on show. */
@@ -51,6 +52,7 @@ export class FilterBar {
     by("minimum-value").textContent = filter.minimum.toFixed(2).replace(/\.?0+$/, "") || "0";
     by("group").value = this.store.group;
     by("sort").value = this.store.sort.key;
+    by("reverse").textContent = this.store.sort.descending ? "↓" : "↑";
     const { problem } = parse(filter.query);
     this.query.setAttribute("aria-invalid", problem !== "");
     this.problem = problem;

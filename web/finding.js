@@ -3,9 +3,9 @@
 const string = (value) => (typeof value === "string" ? value : "");
 const object = (value) => (value !== null && typeof value === "object" ? value : {});
 
-/** A finding as the console holds it. `raw` is the answer as it came. */
+/** A finding as the console holds it. `raw` is the answer as it came, `text` what was sent, where that is known: an error has no text. */
 export class Finding {
-  constructor(raw, id, input, line) {
+  constructor(raw, id, input, line, text = "") {
     const technique = object(raw.technique);
     const event = object(raw.event);
     const source = object(raw.source);
@@ -16,7 +16,8 @@ export class Finding {
     this.order = id;
     this.error = typeof raw.error === "string" ? raw.error : "";
     this.label = string(raw.label);
-    this.text = string(raw.text);
+    this.text = typeof raw.text === "string" ? raw.text : text;
+    /** The probability of the label. */
     this.score = typeof raw.score === "number" ? raw.score : NaN;
     /** The probability that the line is an attack of any kind: what the threshold is put to. */
     this.attack = typeof raw.attack === "number" ? raw.attack : NaN;
@@ -46,6 +47,12 @@ export class Finding {
   haystack() {
     this.lower ??= [this.text, this.label, this.name, this.host, this.user, this.image, this.parent, this.file, this.error].join("\n").toLowerCase();
     return this.lower;
+  }
+
+  /** The file or the paste that it is of, with its place in an archive; of two with the same name the second says so. */
+  get source() {
+    const { given, name } = this.input;
+    return this.file.startsWith(given) ? name + this.file.slice(given.length) : this.file || name;
   }
 
   /** The evidence as it came, or nothing. */

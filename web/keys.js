@@ -7,7 +7,7 @@ const PATIENCE = 1200;
 export const HELP = [
   ["Findings", [["j / ↓", "next"], ["k / ↑", "previous"], ["PgDn / PgUp", "a page on, back"], ["Home / End", "first, last"], ["Enter", "open the finding, or a group"], ["← / →", "close, open a group"], ["Esc", "close the finding"], ["c", "copy its text"]]],
   ["Marks", [["y", "right"], ["w", "wrong: choose the technique"], ["b", "benign"], ["u", "take the last mark back"]]],
-  ["Filter", [["/", "filter box"], ["1 – 5", "all, attacks, abstained, benign, not answered"], ["x", "clear the filter"], ["s", "sort by the next column"]]],
+  ["Filter", [["/", "filter box"], ["1 – 5", "all, attacks, abstained, benign, not answered"], ["x", "clear the filter"], ["s / S", "sort by the next column, turn the order round"]]],
   ["Go to", [["g f", "findings"], ["g m", "ATT&CK matrix"], ["g t", "timeline"], ["g r", "marks"], ["n", "add lines or files"]]],
   ["More", [["d", "download"], ["l", "light or dark"], ["?", "this help"]]],
 ];

@@ -7,7 +7,7 @@ import { clipped } from "./text.js";
 /** Shades of a technique that was found. */
 const SHADES = 6;
 
-/** What was found of each label: `{label, name, tactics, attacks, abstained, highest}`. */
+/** What was found of each label: `{label, name, tactics, attacks, abstained, highest}`, the last being the highest probability of an attack. */
 export function tally(findings, catalog) {
   const found = new Map();
   for (const finding of findings) {
@@ -19,7 +19,7 @@ export function tally(findings, catalog) {
       found.set(finding.label, entry);
     }
     entry[finding.kind === "attack" ? "attacks" : "abstained"] += 1;
-    entry.highest = Math.max(entry.highest, finding.score);
+    entry.highest = Math.max(entry.highest, finding.attack || 0);
   }
   return found;
 }
@@ -93,7 +93,7 @@ export class Matrix {
   #cell(technique, tactic, entry, most) {
     const attacks = entry?.attacks ?? 0;
     const shade = attacks === 0 ? 0 : 1 + Math.round((Math.log(attacks) / Math.log(Math.max(2, most))) ** 1.7 * (SHADES - 1));
-    const said = [entry && attacks > 0 ? `${plural(attacks, "finding")}, highest probability ${entry.highest.toFixed(3)}` : "not found", entry?.abstained ? `${count(entry.abstained)} abstained` : ""].filter(Boolean).join(", ");
+    const said = [entry && attacks > 0 ? `${plural(attacks, "finding")}, highest probability of an attack ${entry.highest.toFixed(3)}` : "not found", entry?.abstained ? `${count(entry.abstained)} abstained` : ""].filter(Boolean).join(", ");
     const full = this.catalog.fullName(technique.id) || technique.name;
     return h(
       `button.technique.shade-${Math.min(SHADES, shade)}${technique.parent && this.scope !== "found" ? ".sub" : ""}`,

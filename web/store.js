@@ -13,17 +13,18 @@ const NO_FILTER = { query: "", kind: "all", minimum: 0, technique: "", tactic: "
 const GROUPS = {
   technique: (finding) => (finding.kind === "error" ? "Not answered" : finding.label),
   host: (finding) => finding.host || "No host",
-  input: (finding) => finding.file || finding.input.name,
+  input: (finding) => finding.source,
 };
 
 /** Where a text is missing it sorts last, whichever way. */
 const SORTS = {
   line: (finding) => finding.order,
+  source: (finding) => finding.source,
   time: (finding) => (Number.isNaN(finding.time) ? finding.timestamp || undefined : finding.time),
   host: (finding) => finding.host || undefined,
   technique: (finding) => finding.label || undefined,
   tactic: (finding) => finding.tactics[0],
-  score: (finding) => (Number.isNaN(finding.score) ? undefined : finding.score),
+  attack: (finding) => (Number.isNaN(finding.attack) ? undefined : finding.attack),
 };
 
 export class Store extends EventTarget {
@@ -43,6 +44,7 @@ export class Store extends EventTarget {
     this.characters = 0;
     this.hasTimes = false;
     this.hasHosts = false;
+    this.hasSources = false;
     this.refresh();
   }
 
@@ -58,18 +60,19 @@ export class Store extends EventTarget {
     return this.findings.length >= MOST_FINDINGS || this.characters >= MOST_CHARACTERS;
   }
 
-  /** Takes answers; `lineOf` gives the line in the user's own numbering. */
-  add(answers, input, lineOf) {
+  /** Takes answers and says how many; `lineOf` gives the line in the user's own numbering, `textOf` what was sent for it. */
+  add(answers, input, lineOf, textOf = () => undefined) {
     const first = this.findings.length;
     for (const raw of answers) {
       if (this.full) break;
-      const finding = new Finding(raw, this.findings.length, input, lineOf(raw.line));
+      const finding = new Finding(raw, this.findings.length, input, lineOf(raw.line), textOf(raw.line));
       this.findings.push(finding);
       this.counts.all += 1;
       this.counts[finding.kind] += 1;
       this.characters += finding.text.length;
       this.hasTimes ||= finding.timestamp !== "";
       this.hasHosts ||= finding.host !== "";
+      this.hasSources ||= finding.source !== this.findings[0].source;
     }
     if (this.group === "" && this.sort.key === "line" && !this.sort.descending) {
       for (let id = first; id < this.findings.length; id++) {
@@ -81,6 +84,7 @@ export class Store extends EventTarget {
       this.stale = true;
       this.changed();
     }
+    return this.findings.length - first;
   }
 
   /** Filters, sorts and groups anew. */
@@ -100,7 +104,6 @@ export class Store extends EventTarget {
   setFilter(part) {
     Object.assign(this.filter, part);
     this.refresh();
-    this.dispatchEvent(new Event("filter"));
     this.dispatchEvent(new Event("order"));
   }
 
@@ -112,12 +115,18 @@ export class Store extends EventTarget {
     return Object.keys(NO_FILTER).some((key) => this.filter[key] !== NO_FILTER[key]);
   }
 
-  /** Sorts by a column; the same column again turns the order round. Scores begin with the greatest. */
+  /** Sorts by a column; the same column again turns the order round. Probabilities begin with the greatest. */
   setSort(key) {
     const same = this.sort.key === key;
-    this.sort = { key, descending: same ? !this.sort.descending : key === "score" };
+    this.sort = { key, descending: same ? !this.sort.descending : key === "attack" };
     this.refresh();
     this.dispatchEvent(new Event("order"));
+  }
+
+  /** The columns that there is something to sort by in. */
+  get sortKeys() {
+    const empty = { time: !this.hasTimes, host: !this.hasHosts, source: !this.hasSources };
+    return Object.keys(SORTS).filter((key) => !empty[key]);
   }
 
   setGroup(group) {
@@ -171,7 +180,7 @@ export class Store extends EventTarget {
       group.findings.push(finding);
       if (finding.kind === "attack") {
         group.attacks += 1;
-        group.highest = Math.max(group.highest, finding.score);
+        group.highest = Math.max(group.highest, finding.attack || 0);
       }
     }
     const order = [...groups.values()].sort((a, b) => b.attacks - a.attacks || b.findings.length - a.findings.length || (a.group < b.group ? -1 : 1));

@@ -2,7 +2,8 @@
 
 import { h, plural } from "./dom.js";
 import { empty } from "./reviews.js";
-import { clipped, evidenceSpans, fill, snippet, visible } from "./text.js";
+import { clipped, evidenceSpans, fill, listed, snippet, visible } from "./text.js";
+import { hostShown, sourceShown, timeShown, Widths } from "./widths.js";
 
 /** Rows above and below the visible ones. */
 const MARGIN = 6;
@@ -16,11 +17,12 @@ const VERDICTS = { right: "✓", wrong: "✗", benign: "○" };
 
 const COLUMNS = [
   { key: "line", title: "Line" },
+  { key: "source", title: "Source" },
   { key: "time", title: "Time" },
   { key: "host", title: "Host" },
   { key: "technique", title: "Technique" },
   { key: "tactic", title: "Tactic" },
-  { key: "score", title: "Probability" },
+  { key: "attack", title: "Attack", hint: "The probability that the line is an attack of any kind, which the threshold is put to" },
   { key: "", title: "Text" },
 ];
 
@@ -28,20 +30,23 @@ export class Table {
   /** `events`: `open(finding)` and `select(finding)`. */
   constructor(root, store, catalog, events) {
     Object.assign(this, { root, store, catalog, events, active: 0, drawn: new Map(), free: [], rowHeight: 30 });
-    this.heads = COLUMNS.map(({ key, title }) => this.#head(key, title));
+    /** Names of files in which nothing was found to classify. */
+    this.barren = [];
+    this.heads = COLUMNS.map((column) => this.#head(column));
     this.header = h("div.row.head", { role: "row", "aria-rowindex": 1 }, h("span.stripe", { role: "presentation" }), this.heads);
     this.space = h("div.space", { role: "rowgroup" });
     this.scroller = h("div.scroller", { tabindex: 0, role: "grid", id: "grid", "aria-label": "Findings", "aria-describedby": "grid-help" }, h("div.head-group", { role: "rowgroup" }, this.header), this.space);
     this.nothing = h("div", { hidden: true });
     root.replaceChildren(this.scroller, this.nothing);
+    this.widths = new Widths(this.scroller);
     this.scroller.addEventListener("scroll", () => this.#draw(), { passive: true });
     new ResizeObserver(() => this.refresh()).observe(this.scroller);
     this.space.addEventListener("click", (event) => this.#click(event));
   }
 
-  #head(key, title) {
+  #head({ key, title, hint }) {
     if (key === "") return h("span.cell.text", { role: "columnheader" }, title);
-    const button = h("button.sort", { type: "button", tabindex: -1, onclick: () => this.store.setSort(key) }, title);
+    const button = h("button.sort", { type: "button", tabindex: -1, title: hint, onclick: () => this.store.setSort(key) }, title);
     return h(`span.cell.${key}`, { role: "columnheader" }, button);
   }
 
@@ -72,7 +77,8 @@ export class Table {
     this.nothing.hidden = rows.length > 0;
     if (rows.length > 0) return;
     const button = (text, run) => h("p", {}, h("button", { type: "button", onclick: run }, text));
-    const message = findings.length === 0 ? empty("No findings yet", "Paste lines or drop files to see what they show.") : empty("No finding passes the filter", `${plural(findings.length, "finding")} would be shown without it.`);
+    const none = this.barren.length > 0 ? empty("No line to classify", barrenWords(this.barren)) : empty("No findings yet", "Paste lines or drop files to see what they show.");
+    const message = findings.length === 0 ? none : empty("No finding passes the filter", `${plural(findings.length, "finding")} would be shown without it.`);
     message.append(findings.length === 0 ? button("Add lines", () => (location.hash = "#/new")) : button("Clear filter", () => this.store.clearFilter()));
     this.nothing.replaceChildren(message);
   }
@@ -86,6 +92,8 @@ export class Table {
     });
     this.scroller.classList.toggle("no-time", !this.store.hasTimes);
     this.scroller.classList.toggle("no-host", !this.store.hasHosts);
+    this.scroller.classList.toggle("no-source", !this.store.hasSources);
+    this.widths.fit(this.store.findings);
     this.scroller.setAttribute("aria-rowcount", this.store.rows.length + 1);
   }
 
@@ -140,7 +148,7 @@ export class Table {
     for (const { key } of COLUMNS) cells[key || "text"] = h(`span.cell.${key || "text"}`, { role: "gridcell" });
     const meter = h("span.meter", { "aria-hidden": "true" }, h("i"));
     const number = h("span.number");
-    cells.score.append(meter, number);
+    cells.attack.append(meter, number);
     const identifier = h("b.identifier");
     const name = h("span.name");
     const mark = h("span.mark");
@@ -169,7 +177,7 @@ export class Table {
     parts.identifier.textContent = `${row.open ? "▾" : "▸"} ${clipped(label, 200)}`;
     const attacks = row.attacks > 0 && this.store.group !== "technique" ? `, ${plural(row.attacks, "attack")}` : "";
     parts.name.textContent = `${plural(row.findings.length, "finding")}${attacks}${row.attacks > 0 ? `, highest ${row.highest.toFixed(3)}` : ""}`;
-    for (const part of ["line", "time", "host", "tactic", "text", "mark", "number"]) parts[part].textContent = "";
+    for (const part of ["line", "source", "time", "host", "tactic", "text", "mark", "number"]) parts[part].textContent = "";
   }
 
   #fillFinding(element, finding) {
@@ -177,17 +185,20 @@ export class Table {
     element.className = `row ${finding.kind}`;
     element.removeAttribute("aria-expanded");
     parts.line.textContent = finding.line ?? "";
-    parts.time.textContent = clipped(finding.shownTime(), 40);
+    parts.source.textContent = sourceShown(finding);
+    parts.source.title = clipped(finding.source, 300);
+    parts.time.textContent = timeShown(finding);
     parts.time.title = visible(finding.timestamp);
-    parts.host.textContent = clipped(finding.host, 80);
+    parts.host.textContent = hostShown(finding);
     parts.host.title = clipped(finding.host, 300);
     this.#fillTechnique(parts, finding);
     const tactics = finding.tactics.map((tactic) => this.catalog.tacticName(tactic));
     parts.tactic.textContent = tactics.length > 1 ? `${tactics[0]} +${tactics.length - 1}` : (tactics[0] ?? "");
     parts.tactic.title = tactics.join(", ");
-    const known = !Number.isNaN(finding.score);
-    parts.number.textContent = known ? finding.score.toFixed(3) : "";
-    parts.bar.style.width = known ? `${Math.round(finding.score * 100)}%` : "0";
+    const known = !Number.isNaN(finding.attack);
+    parts.number.textContent = known ? finding.attack.toFixed(3) : "";
+    parts.bar.style.width = known ? `${Math.round(finding.attack * 100)}%` : "0";
+    parts.attack.title = known ? `attack ${finding.attack.toFixed(4)}; ${clipped(finding.label, 60)} ${finding.score.toFixed(4)}` : "";
     if (finding.kind === "error") {
       parts.text.textContent = clipped(finding.error || "The server sent no label.", TEXT_SHOWN);
       return;
@@ -285,4 +296,9 @@ export class Table {
     this.move(Number(element.dataset.index));
     this.openActive();
   }
+}
+
+/** Says of files that nothing in them was found to classify. */
+export function barrenWords(names) {
+  return `${listed(names)}: no line in ${names.length === 1 ? "it" : "them"} was found to classify. Of event logs, process starts and script blocks are read.`;
 }

@@ -1,14 +1,16 @@
 // Log text made safe to look at. Whoever writes a log line chooses its bytes: controls, escape sequences and marks that turn the
 // reading direction round are shown as symbols, so that a line can't look like another.
 
-// Invisible characters, among them the direction marks; with the u flag the surrogate range matches lone surrogates alone.
-const HIDDEN =
-  /[\u0000-\u001f\u007f-\u00a0\u00ad\u034f\u061c\u115f\u1160\u1680\u17b4\u17b5\u180b-\u180e\u2000-\u200f\u2028-\u202f\u205f-\u206f\u2800\u3000\u3164\ufeff\uffa0\ufff9-\ufffb\ud800-\udfff\u{e0000}-\u{e0fff}]/gu;
+// What is invisible or looks like a blank: controls, marks of format and direction, lone surrogates, whatever Unicode lets a font ignore,
+// every blank but the one of ASCII, and a few signs that are drawn empty.
+const HIDDEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{Noncharacter_Code_Point}\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000\u2800\ufffc\u{16fe4}\u{1d159}]/gu;
 
 const CONTROLS = ["NUL", "SOH", "STX", "ETX", "EOT", "ENQ", "ACK", "BEL", "BS", "TAB", "LF", "VT", "FF", "CR", "SO", "SI", "DLE", "DC1", "DC2", "DC3", "DC4", "NAK", "SYN", "ETB", "CAN", "EM", "SUB", "ESC", "FS", "GS", "RS", "US"];
 const NAMES = new Map([
   ...CONTROLS.map((name, code) => [code, name]),
-  [0x7f, "DEL"], [0x85, "NEL"], [0x9b, "CSI"], [0xa0, "NBSP"], [0xad, "SHY"], [0x61c, "ALM"], [0x200b, "ZWSP"], [0x200c, "ZWNJ"], [0x200d, "ZWJ"],
+  ...Array.from({ length: 256 }, (_, index) => [index < 16 ? 0xfe00 + index : 0xe00f0 + index, `VS${index + 1}`]),
+  [0x7f, "DEL"], [0x85, "NEL"], [0x9b, "CSI"], [0xa0, "NBSP"], [0xad, "SHY"], [0x34f, "CGJ"], [0x61c, "ALM"],
+  [0x180b, "FVS1"], [0x180c, "FVS2"], [0x180d, "FVS3"], [0x180e, "MVS"], [0x180f, "FVS4"], [0x200b, "ZWSP"], [0x200c, "ZWNJ"], [0x200d, "ZWJ"],
   [0x200e, "LRM"], [0x200f, "RLM"], [0x2028, "LS"], [0x2029, "PS"], [0x202a, "LRE"], [0x202b, "RLE"], [0x202c, "PDF"],
   [0x202d, "LRO"], [0x202e, "RLO"], [0x202f, "NNBSP"], [0x2060, "WJ"], [0x2066, "LRI"], [0x2067, "RLI"], [0x2068, "FSI"],
   [0x2069, "PDI"], [0x3000, "IDSP"], [0xfeff, "BOM"],
@@ -31,6 +33,22 @@ export const visible = (text) => String(text).replace(HIDDEN, symbol);
 export function clipped(text, most) {
   const whole = String(text);
   return whole.length <= most ? visible(whole) : `${visible(whole.slice(0, boundary(whole, most)))}…`;
+}
+
+/** A name of at most so many characters: its beginning and its end, which tells files apart. */
+export function shortened(text, most) {
+  if (text.length <= most) return visible(text);
+  const first = boundary(text, Math.floor(most / 3));
+  return `${visible(text.slice(0, first))}…${visible(text.slice(boundary(text, text.length - (most - first - 1))))}`;
+}
+
+/** So many names are listed. */
+const MOST_NAMES = 5;
+
+/** Names in a sentence, the first few of many. */
+export function listed(names) {
+  const first = names.slice(0, MOST_NAMES).map((name) => clipped(name, 80)).join(", ");
+  return names.length > MOST_NAMES ? `${first} and ${names.length - MOST_NAMES} more` : first;
 }
 
 /** The index itself, or the one before where it would tear a surrogate pair. */

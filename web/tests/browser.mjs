@@ -78,7 +78,7 @@ export async function open(browser, url, { ready = true, ...options } = {}) {
   page.problems = [];
   page.on("pageerror", (error) => page.problems.push(String(error)));
   page.on("dialog", (dialog) => (page.problems.push(`a dialog was opened: ${dialog.message()}`), dialog.dismiss()));
-  page.on("console", (message) => message.type() === "error" && !/status of (401|503|415|422)/.test(message.text()) && page.problems.push(message.text()));
+  page.on("console", (message) => message.type() === "error" && !/status of (401|403|503|415|422)|net::ERR_/.test(message.text()) && page.problems.push(message.text()));
   await page.goto(url);
   if (ready) await page.waitForFunction(() => document.getElementById("model-note").textContent !== "");
   return page;
@@ -117,8 +117,8 @@ export function rows(page) {
     elements
       .sort((a, b) => Number(a.dataset.index) - Number(b.dataset.index))
       .map((element) => ({
-        index: Number(element.dataset.index), kind: element.className, line: element.querySelector(".line").textContent, host: element.querySelector(".host").textContent,
-        technique: element.querySelector(".identifier").textContent, name: element.querySelector(".name").textContent, score: Number(element.querySelector(".number").textContent),
+        index: Number(element.dataset.index), kind: element.className, line: element.querySelector(".line").textContent, host: element.querySelector(".host").textContent, source: element.querySelector(".source").textContent,
+        technique: element.querySelector(".identifier").textContent, name: element.querySelector(".name").textContent, attack: Number(element.querySelector(".number").textContent),
         text: element.querySelector(".cell.text").textContent, mark: element.querySelector(".mark").textContent,
       })),
   );

@@ -87,22 +87,134 @@ onPage("words, kinds and the least probability filter", { skip: standInOnly, set
   await page.fill("#query", "");
   await page.fill("#minimum", "0.9");
   await settle(page);
-  assert.ok((await rows(page)).every((row) => row.score >= 0.9));
+  assert.ok((await rows(page)).every((row) => row.attack >= 0.9));
   await page.click("#chips .link");
   await settle(page);
   assert.ok((await page.isHidden("#chips")) && (await rows(page))[0].line === "1");
 });
 
 onPage("columns sort both ways and say so", { skip: standInOnly, setup: some }, async (page) => {
-  await page.click(".head .score .sort");
+  await page.click(".head .attack .sort");
   await settle(page);
-  const down = (await rows(page)).map((row) => row.score);
+  const down = (await rows(page)).map((row) => row.attack);
   assert.deepEqual(down, [...down].sort((a, b) => b - a));
-  assert.equal(await page.getAttribute(".head .score", "aria-sort"), "descending");
-  await page.click(".head .score .sort");
+  assert.equal(await page.getAttribute(".head .attack", "aria-sort"), "descending");
+  await page.click(".head .attack .sort");
   await settle(page);
-  const up = (await rows(page)).map((row) => row.score);
+  const up = (await rows(page)).map((row) => row.attack);
   assert.deepEqual(up, [...up].sort((a, b) => a - b));
+  await page.focus("#grid");
+  await page.keyboard.press("S");
+  await settle(page);
+  assert.equal(await page.getAttribute(".head .attack", "aria-sort"), "descending");
+  assert.equal(await page.textContent("#announce"), "sorted by attack, descending");
+  await page.keyboard.press("s");
+  await settle(page);
+  assert.equal(await page.getAttribute(".head .line", "aria-sort"), "ascending", "columns without anything in them are passed over");
+});
+
+onPage("the column shows what the threshold is put to, the details the label's own score too", { skip: standInOnly }, async (page) => {
+  const row = (await rows(page))[0];
+  assert.deepEqual([row.technique, row.attack], ["T1016", 0.584]);
+  assert.match(await page.getAttribute(".head .attack .sort", "title"), /probability that the line is an attack of any kind/);
+  await page.keyboard.press("Enter");
+  assert.match(await page.textContent("#details"), /\(0\.5840\).*T1016 \(0\.480\)/);
+});
+
+onPage("lines that a server does not answer are back in the box, and Retry sends them", { setup: async () => {} }, async (page) => {
+  await page.fill("#lines", LINES);
+  await page.context().setOffline(true);
+  await page.click("#classify");
+  await page.waitForSelector(".toast.error:has-text('The 5 lines without an answer stand in the box again.')");
+  assert.ok(await page.isVisible("#view-new"));
+  assert.equal(await page.inputValue("#lines"), LINES);
+  await page.context().setOffline(false);
+  await page.click(".toast.error .link");
+  await page.waitForFunction(() => document.querySelector("[data-kind=all] .count").textContent === "5");
+  assert.deepEqual([await page.inputValue("#lines"), await page.locator(".toast.error").count()], ["", 0]);
+  assert.deepEqual((await rows(page)).map((row) => row.line), ["1", "3", "4", "5", "6"]);
+});
+
+onPage("where a connection breaks, the rest is back in the box and goes on under its numbers", { skip: standInOnly, setup: async () => {} }, async (page) => {
+  await page.fill("#lines", "net user\n\nnetstat -ano\nwhoami #die\n\nipconfig /all");
+  await page.click("#classify");
+  await page.waitForSelector(".toast.error:has-text('2 lines had been answered and are kept. The 2 lines without an answer stand in the box again.')");
+  assert.ok(await page.isVisible("#view-findings"));
+  await page.click("#add");
+  assert.equal(await page.inputValue("#lines"), "whoami #die\n\nipconfig /all");
+  await page.click("#classify");
+  await page.waitForFunction(() => document.querySelector("[data-kind=all] .count").textContent === "4");
+  await settle(page);
+  assert.deepEqual((await rows(page)).map((row) => row.line), ["1", "3", "4", "6"]);
+  assert.equal(await page.locator(".toast.error").count(), 0);
+});
+
+onPage("what is written meanwhile stays; lines without an answer are offered again", { setup: async () => {} }, async (page) => {
+  let typed = () => {};
+  const wait = new Promise((resolve) => (typed = resolve));
+  await page.route("**/api/v1/classify", (route) => wait.then(() => route.abort()));
+  await page.fill("#lines", "net user\nwhoami");
+  await page.click("#classify");
+  await page.click("#add");
+  await page.fill("#lines", "another line");
+  typed();
+  await page.waitForSelector(".toast.error:has-text('The 2 lines without an answer can be sent again.')");
+  assert.equal(await page.inputValue("#lines"), "another line");
+  await page.unroute("**/api/v1/classify");
+  await page.click(".toast.error .link");
+  await page.waitForFunction(() => document.querySelector("[data-kind=all] .count").textContent === "2");
+  assert.equal(await page.inputValue("#lines"), "another line");
+});
+
+onPage("an example and a paste beside the box join what is in it", { setup: async () => {} }, async (page) => {
+  await page.fill("#lines", "mine");
+  await page.click("#try");
+  assert.match(await page.inputValue("#lines"), /^mine\nipconfig/);
+  await page.evaluate(() => {
+    const clipboardData = new DataTransfer();
+    clipboardData.setData("text/plain", "ss -antp");
+    document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true }));
+  });
+  assert.match(await page.inputValue("#lines"), /^mine\n[^]*\nss -antp$/);
+});
+
+onPage("right-to-left letters move nothing", { skip: standInOnly, setup: (page) => paste(page, "reg save HKLM\\SAM \u05d0\u05d1 12 C:\\x \u05d2\u0627\u0628") }, async (page) => {
+  await page.keyboard.press("Enter");
+  for (const selector of [".space .cell.text", "#details .whole-text"]) {
+    const places = await page.$eval(selector, (element) => {
+      const walker = document.createTreeWalker(element, NodeFilter.SHOW_TEXT);
+      const lefts = [];
+      for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        for (let index = 0; index < node.length; index++) {
+          const range = document.createRange();
+          range.setStart(node, index);
+          range.setEnd(node, index + 1);
+          lefts.push(range.getBoundingClientRect().left);
+        }
+      }
+      return lefts;
+    });
+    assert.ok(places.length > 20);
+    assert.deepEqual(places, [...places].sort((a, b) => a - b), selector);
+  }
+});
+
+onPage("times, hosts and sources are shown whole where there is room", { skip: standInOnly, viewport: { width: 1280, height: 800 }, setup: (page) => upload(page, "sysmon.ndjson", '{"text":"ss -antp","host":"WS-0311.corp.example.com","time":"2026-03-09T08:12:04Z"}\n') }, async (page) => {
+  assert.ok(await page.isHidden(".head .source"), "one source needs no column");
+  await upload(page, "second.ndjson", '{"text":"whoami","host":"web-01"}\n');
+  const cut = await page.$$eval(".space .row:not([hidden]) :is(.line, .source, .time, .host)", (cells) => cells.filter((cell) => cell.scrollWidth > cell.clientWidth || cell.clientWidth === 0).map((cell) => cell.textContent));
+  assert.deepEqual(cut, []);
+  assert.deepEqual((await rows(page)).map((row) => [row.line, row.source]), [["1", "sysmon.ndjson"], ["1", "second.ndjson"]]);
+  assert.ok(await page.$eval("#grid", (grid) => grid.scrollWidth <= grid.clientWidth), "the table is no wider than its room");
+});
+
+onPage("a file with nothing to classify is named until something else happens", { skip: standInOnly, setup: (page) => upload(page, "logons.evtx", "\n") }, async (page) => {
+  await page.click(".toast .icon");
+  assert.match(await page.textContent("#table .empty"), /No line to classify.*logons\.evtx: no line in it was found/);
+  await upload(page, "good.txt", "net user\n");
+  assert.ok(await page.isHidden("#table .empty"));
+  await page.setInputFiles("#files", ["none.txt", "some.txt"].map((name, index) => ({ name, mimeType: "text/plain", buffer: Buffer.from(index === 0 ? "\n" : "whoami\n") })));
+  await page.waitForSelector(".toast:has-text('some.txt: 1 line answered'):has-text('none.txt: no line in it was found')");
 });
 
 onPage("groups by technique and host open and close", { skip: standInOnly, setup: some }, async (page) => {
@@ -367,6 +479,12 @@ onPage("downloads hold what is shown", { skip: standInOnly, setup: some }, async
   const layer = JSON.parse(await save("Navigator"));
   assert.equal(layer.techniques.reduce((sum, technique) => sum + technique.score, 0), attacks);
   assert.match(await save("HTML"), /^<!doctype html>/);
+  await paste(page, "net user\n#refuse this");
+  await page.keyboard.press("x");
+  await page.fill("#query", "-host:0 -host:s");
+  await settle(page);
+  assert.equal((await save("CSV")).trim().split("\n").length, 2);
+  assert.match(await page.textContent("#toasts"), /1 line without an answer is not in the CSV/);
 });
 
 test("a token is asked for, sent, and forgotten with the page", { skip: standInOnly }, async () => {
@@ -396,6 +514,30 @@ test("a token is asked for, sent, and forgotten with the page", { skip: standInO
   }
 });
 
+test("a token that may only read is not the end: another one is asked for, and the lines are kept", { skip: standInOnly }, async () => {
+  const guarded = await serve({ token: "secret", reader: "look" });
+  const page = await open(browser, guarded.url, { ready: false });
+  try {
+    await page.fill("#token-field", "look");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.getElementById("model-note").textContent !== "");
+    await page.fill("#lines", "net user\nwhoami");
+    await page.click("#classify");
+    await page.waitForSelector("dialog:has-text('role does not allow it')");
+    await page.keyboard.press("Escape");
+    await page.waitForSelector(".toast.error:has-text('stand in the box again')");
+    assert.equal(await page.inputValue("#lines"), "net user\nwhoami");
+    await page.click("#classify");
+    await page.fill("#token-field", "secret");
+    await page.keyboard.press("Enter");
+    await page.waitForFunction(() => document.querySelector("[data-kind=all] .count").textContent === "2");
+    assert.deepEqual(page.problems, []);
+  } finally {
+    await page.context().close();
+    guarded.stop();
+  }
+});
+
 test("a model without evidence and a server without marks are lived with", { skip: standInOnly }, async () => {
   const plain = await serve({ explain: false, feedback: false });
   const page = await open(browser, plain.url);
@@ -416,6 +558,12 @@ test("a model without evidence and a server without marks are lived with", { ski
 onPage("a narrow screen has one column", { viewport: { width: 390, height: 800 } }, async (page) => {
   const wide = () => page.evaluate(() => document.documentElement.scrollWidth);
   assert.equal(await wide(), 390);
+  await paste(page, "#refuse this");
+  await settle(page);
+  const inRow = await page.$$eval("#add, #download, #theme, #help", (buttons) => new Set(buttons.map((button) => Math.round(button.getBoundingClientRect().top))).size);
+  assert.ok(inRow <= 2 && (await page.locator("#help").boundingBox()).y < 40, "the bar's buttons stand in one row");
+  const cut = await page.$$eval("#kinds button", (buttons) => buttons.filter((button) => button.scrollWidth > button.clientWidth || button.getBoundingClientRect().right > 390).length);
+  assert.equal(cut, 0, "every kind can be read");
   const table = await page.$eval(".space .row", (row) => row.getBoundingClientRect().width);
   assert.ok(table <= 390);
   await page.click(".space .row");

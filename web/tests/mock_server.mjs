@@ -4,7 +4,8 @@
 //   node web/tests/mock_server.mjs 8099
 //
 // Uploads named big-50000.* answer with so many made-up findings, names with "slow" answer slowly, "busy" is refused once with 503,
-// "cut" breaks off. TOKEN=word demands that bearer token, EXPLAIN=0 refuses evidence, FEEDBACK=0 keeps no marks.
+// "cut" breaks off, and pasted lines with #die break the connection once after two answers. TOKEN=word demands that bearer token (READER=word
+// is one that may only read), EXPLAIN=0 refuses evidence, FEEDBACK=0 keeps no marks.
 
 import { createServer } from "node:http";
 import { readFileSync } from "node:fs";
@@ -149,6 +150,7 @@ async function stream(response, findings, name = "") {
     chunk += `${JSON.stringify(finding)}\n`;
     sent += 1;
     if (name.includes("cut") && sent === 3) return response.end(chunk.slice(0, -20));
+    if (name === "die" && sent === 2) return response.write(chunk, () => setTimeout(() => response.destroy(), 600));
     if (chunk.length < 60_000 && !name.includes("slow")) continue;
     if (response.destroyed) return;
     if (!response.write(chunk)) await new Promise((resolve) => {
@@ -175,16 +177,19 @@ function answer(response, status, value, headers = {}) {
 const refuse = (response, status, type, error, headers) => answer(response, status, { error, error_type: type }, headers);
 
 /** Starts the server; gives its address and what it has seen. */
-export function start({ port = 0, token = "", explain = true, feedback = true } = {}) {
+export function start({ port = 0, token = "", reader = "", explain = true, feedback = true } = {}) {
   const marks = new Map();
   const seen = { requests: [], marks };
   let next = 1;
   let busy = true;
+  let dying = true;
 
   async function api(request, response, url) {
     const at = `${request.method} ${url.pathname}`;
     seen.requests.push(at + url.search);
-    if (token !== "" && request.headers.authorization !== `Bearer ${token}`) {
+    const reads = reader !== "" && request.headers.authorization === `Bearer ${reader}`;
+    if (reads && (request.method !== "GET" || url.pathname === "/api/v1/feedback")) return refuse(response, 403, "role", "this token's role does not allow it");
+    if (token !== "" && !reads && request.headers.authorization !== `Bearer ${token}`) {
       const given = request.headers.authorization !== undefined;
       return refuse(response, 401, "unauthorized", given ? "the token is not known" : "a bearer token is needed", { "WWW-Authenticate": "Bearer" });
     }
@@ -193,8 +198,9 @@ export function start({ port = 0, token = "", explain = true, feedback = true } 
     if (at === "POST /api/v1/classify") {
       const query = JSON.parse(await bodyOf(request));
       if (query.explain && !explain) return refuse(response, 422, "explain_unavailable", "this model gives no evidence");
-      const slow = query.texts[0]?.includes("#slow") ? "slow" : "";
-      return stream(response, query.texts.map((text, index) => classify(index + 1, text, query)), slow);
+      let name = query.texts[0]?.includes("#slow") ? "slow" : "";
+      if (dying && query.texts.some((text) => text.includes("#die"))) [name, dying] = ["die", false];
+      return stream(response, query.texts.map((text, index) => classify(index + 1, text, query)), name);
     }
     if (at === "POST /api/v1/files") {
       const body = await bodyOf(request);
@@ -260,6 +266,6 @@ function rates(marks) {
 
 if (process.argv[1] === new URL(import.meta.url).pathname) {
   const { env } = process;
-  const { url } = await start({ port: Number(process.argv[2] ?? 8099), token: env.TOKEN ?? "", explain: env.EXPLAIN !== "0", feedback: env.FEEDBACK !== "0" });
+  const { url } = await start({ port: Number(process.argv[2] ?? 8099), token: env.TOKEN ?? "", reader: env.READER ?? "", explain: env.EXPLAIN !== "0", feedback: env.FEEDBACK !== "0" });
   console.log(`the console, with made-up answers: ${url}`);
 }

@@ -3,12 +3,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Catalog } from "../catalog.js";
-import { answers } from "../client.js";
+import { answers, ApiError } from "../client.js";
 import { encodedCommand } from "../decode.js";
-import { cell, csv, escaped, html, navigator } from "../export.js";
+import { cell, csv, escaped, FORMATS, html, navigator } from "../export.js";
 import { parse } from "../filter.js";
+import { dropped } from "../intake.js";
+import { Jobs, rest } from "../jobs.js";
 import { Store } from "../store.js";
-import { evidenceSpans, runs, snippet, visible } from "../text.js";
+import { evidenceSpans, listed, runs, shortened, snippet, visible } from "../text.js";
 import { spread } from "../timeline.js";
 
 /** A store with these answers in it. */
@@ -26,7 +28,22 @@ test("hidden characters are shown by name, others stay", () => {
   assert.equal(visible("x\u202egnp.exe\u2066\u2069\u200b\ufeff"), "x‹RLO›gnp.exe‹LRI›‹PDI›‹ZWSP›‹BOM›");
   assert.equal(visible("a\tb\nc\r"), "a⇥b↵c‹CR›");
   assert.equal(visible("\ud800 \u{e0041} \u009b"), "‹U+D800› ‹U+E0041› ‹CSI›");
-  assert.equal(visible("żółw 日本 שלום 🙂"), "żółw 日本 שלום 🙂");
+  assert.equal(visible("net\ufe0f u\u{e0100}ser\u180f\u034f"), "net‹VS16› u‹VS17›ser‹FVS4›‹CGJ›");
+  assert.equal(visible("a\u{1d173}b\u{1bca0}c\u{13430}d\u0600e\ufffff"), "a‹U+1D173›b‹U+1BCA0›c‹U+13430›d‹U+0600›e‹U+FFFF›f");
+  assert.equal(visible("żółw 日本 שלום 🙂 é नि"), "żółw 日本 שלום 🙂 é नि");
+});
+
+test("no character that a font may ignore stays", () => {
+  for (let code = 0; code < 0x110000; code++) {
+    const character = String.fromCodePoint(code);
+    if (/[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]/u.test(character) || (character !== " " && /\p{Z}/u.test(character))) assert.notEqual(visible(character), character, code.toString(16));
+  }
+});
+
+test("long names keep their ends, long lists their beginning", () => {
+  assert.equal(shortened("sysmon.evtx", 26), "sysmon.evtx");
+  assert.equal(shortened("collected/2026-03-09/dc01/security.zip!security.json", 26), "collecte…zip!security.json");
+  assert.equal(listed(["a", "b\u202e", "c", "d", "e", "f", "g"]), "a, b‹RLO›, c, d, e and 2 more");
 });
 
 test("evidence comes as bytes and is drawn by characters", () => {
@@ -95,11 +112,11 @@ test("a technique's filter takes in its sub-techniques, not its namesakes", () =
 
 test("rows sort by every column, what is missing last", () => {
   const store = filled(
-    { label: "B", event: { timestamp: "2026-03-09T10:00:00Z" }, score: 0.2 },
-    { label: "A", event: { host: "h" }, score: 0.9 },
-    { label: "C", event: { timestamp: "2026-03-09T09:00:00+02:00", host: "a" }, score: 0.5 },
+    { label: "B", event: { timestamp: "2026-03-09T10:00:00Z" }, attack: 0.2 },
+    { label: "A", event: { host: "h" }, attack: 0.9, score: 0.3 },
+    { label: "C", event: { timestamp: "2026-03-09T09:00:00+02:00", host: "a" }, attack: 0.5 },
   );
-  const cases = [["time", [3, 1, 2]], ["time", [1, 3, 2]], ["host", [3, 2, 1]], ["technique", [2, 1, 3]], ["score", [2, 3, 1]], ["score", [1, 3, 2]], ["line", [1, 2, 3]], ["line", [3, 2, 1]]];
+  const cases = [["time", [3, 1, 2]], ["time", [1, 3, 2]], ["host", [3, 2, 1]], ["technique", [2, 1, 3]], ["attack", [2, 3, 1]], ["attack", [1, 3, 2]], ["line", [1, 2, 3]], ["line", [3, 2, 1]]];
   for (const [key, lines] of cases) {
     store.setSort(key);
     assert.deepEqual(shown(store), lines, key);
@@ -111,10 +128,31 @@ test("findings that arrive after a filter or a sort was set are filtered and sor
   store.setFilter({ query: "one" });
   store.add([{ line: 2, text: "two" }, { line: 3, text: "one" }], store.inputs[0], (line) => line);
   assert.deepEqual(shown(store), [1, 3]);
-  store.setSort("score");
-  store.add([{ line: 4, text: "one", label: "X", score: 1 }], store.inputs[0], (line) => line);
+  store.setSort("attack");
+  store.add([{ line: 4, text: "one", label: "X", attack: 1 }], store.inputs[0], (line) => line);
   store.refresh();
   assert.deepEqual(shown(store)[0], 4);
+});
+
+test("what decides is the probability of an attack, not the label's score", () => {
+  const store = filled({ ...technique("T1"), score: 0.249, attack: 0.98 }, { label: "Benign", score: 0.519, attack: 0.48 }, { ...technique("T2"), score: 0.9, attack: 0.95 });
+  store.setFilter({ minimum: 0.96 });
+  assert.deepEqual(shown(store), [1]);
+  store.clearFilter();
+  store.setSort("attack");
+  assert.deepEqual(shown(store), [1, 3, 2]);
+  store.setSort(store.sort.key);
+  assert.deepEqual(shown(store), [2, 3, 1]);
+  store.setGroup("technique");
+  assert.deepEqual(store.rows.filter((row) => row.group).map((row) => row.highest), [0.98, 0.95, 0]);
+});
+
+test("sources tell lines of several inputs apart", () => {
+  const store = filled({ text: "a" });
+  assert.deepEqual([store.hasSources, store.sortKeys], [false, ["line", "technique", "tactic", "attack"]]);
+  store.add([{ line: 1, source: { file: "test!b.json" } }, { line: 2, source: { file: "elsewhere.log" } }], store.open("test"), (line) => line);
+  assert.deepEqual(store.findings.map((finding) => finding.source), ["test", "test (2)!b.json", "elsewhere.log"]);
+  assert.ok(store.hasSources && store.sortKeys.includes("source"));
 });
 
 test("groups stand by attacks and fold", () => {
@@ -129,7 +167,7 @@ test("an answer of any shape is taken without harm", () => {
   const odd = [{}, { line: "x", text: 5, label: null }, { label: "T1", score: "0.9", top: "no", technique: [], event: 3, evidence: {} }, { label: "__proto__", technique: { tactics: [1, "x"] } }];
   const store = filled(...odd.map((raw) => ({ score: undefined, ...raw })));
   assert.equal(store.counts.error, 2);
-  for (const sort of ["time", "score", "technique", "tactic", "host"]) store.setSort(sort);
+  for (const sort of ["time", "attack", "technique", "tactic", "host", "source"]) store.setSort(sort);
   store.setGroup("technique");
   assert.equal(store.rows.filter((row) => !row.group).length, 4);
 });
@@ -151,13 +189,92 @@ test("answers are read across chunks; broken lines are said and the rest goes on
   await assert.rejects(cut, /middle of a line/);
 });
 
+/** A server of `answer(texts)`: an error is thrown, texts are the stream. */
+function jobsWith(store, answer) {
+  const jobs = new Jobs({ patient: async (path, { body }) => new Response(answer(body.size === undefined ? JSON.parse(body).texts : null)) }, store);
+  jobs.explain = false;
+  return jobs;
+}
+
+const answered = (texts) => texts.map((text, index) => `${JSON.stringify({ line: index + 1, text, label: "Benign" })}\n`).join("");
+const fail = (status, type) => {
+  throw new ApiError(status, type, type);
+};
+
+/** Runs what the jobs were given; gives the jobs that ended. */
+async function ended(jobs, many = 1) {
+  const all = [];
+  await new Promise((resolve) => jobs.addEventListener("end", ({ detail }) => all.push(detail) === many && resolve()));
+  return all;
+}
+
+test("lines that were not answered are handed back, and go on under their numbers", async () => {
+  const store = new Store();
+  let broken = true;
+  const jobs = jobsWith(store, (texts) => (broken ? answered(texts.slice(0, 2)) : answered(texts)));
+  jobs.text("one\r\n\ntwo\nthree\n\nfour\n", {});
+  const [job] = await ended(jobs);
+  assert.deepEqual([job.state, job.done, job.error.type, job.left], ["failed", 2, "cut_off", [job]]);
+  assert.equal(rest(job), "three\n\nfour\n");
+  broken = false;
+  jobs.again(job.left);
+  jobs.again(job.left);
+  const [again] = await ended(jobs);
+  assert.deepEqual([again.state, again.left, store.inputs.length], ["done", [], 1]);
+  assert.deepEqual(store.findings.map(({ line, text }) => [line, text]), [[1, "one"], [3, "two"], [4, "three"], [6, "four"]]);
+});
+
+test("what waits behind a server that is gone is handed back too", async () => {
+  const jobs = jobsWith(new Store(), () => fail(0, "unreachable"));
+  jobs.text("one", {});
+  jobs.text("two", {});
+  jobs.files([new File(["x"], "three.txt")], {});
+  const [job] = await ended(jobs);
+  assert.deepEqual(job.left.map((other) => other.pasted ?? other.file.name), ["one", "two", "three.txt"]);
+  const wrongRole = jobsWith(new Store(), () => fail(403, "role"));
+  wrongRole.text("one", {});
+  wrongRole.text("two", {});
+  assert.equal((await ended(wrongRole))[0].left.length, 2);
+});
+
+test("a file that can't be read holds nothing up", async () => {
+  const store = new Store();
+  const jobs = jobsWith(store, () => answered(["x"]));
+  const unreadable = { name: "locked.log", slice: () => ({ arrayBuffer: () => Promise.reject(new Error("NotReadableError")) }) };
+  jobs.files([unreadable, new File(["x"], "good.log")], {});
+  const [first, second] = await ended(jobs, 2);
+  assert.deepEqual([first.error.type, first.left, second.state, store.findings.length], ["unreadable", [], "done", 1]);
+});
+
+test("a refused file is not offered again, its line keeps its text where it is known", async () => {
+  const jobs = jobsWith(new Store(), () => fail(415, "unknown_format"));
+  jobs.files([new File(["x"], "tool.exe")], {});
+  assert.deepEqual((await ended(jobs))[0].left, []);
+  const store = new Store();
+  const refused = jobsWith(store, () => '{"line":1,"error":"too long","error_type":"too_large"}\n');
+  refused.text("a line", {});
+  await ended(refused);
+  assert.deepEqual([store.findings[0].kind, store.findings[0].text], ["error", "a line"]);
+});
+
+test("of a dropped folder, what can't be read is named and the rest is taken", async () => {
+  const file = (name, readable = true) => ({ name, fullPath: `/logs/${name}`, isFile: true, file: (take, refuse) => (readable ? take({ name }) : refuse(new Error("NotFoundError"))) });
+  const refusal = new Error("NotReadableError");
+  const folder = (name, ...parts) => ({ name, fullPath: `/${name}`, isDirectory: true, createReader: () => ({ readEntries: (take, refuse) => (parts[0] === refusal ? refuse(refusal) : take(parts.shift() ?? [])) }) });
+  const logs = folder("logs", [file("b.log", false), file("a.log")], [folder("torn", [file("kept.log")], refusal)]);
+  const { files, unread } = await dropped({ items: [{ webkitGetAsEntry: () => logs }], files: [] });
+  assert.deepEqual(files.map(({ name }) => name), ["a.log", "kept.log"]);
+  assert.deepEqual(unread, ["logs/b.log", "torn"]);
+});
+
 test("no cell of the CSV is a formula", () => {
   for (const text of ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", " =1", "\n=1", "＝1"]) assert.match(cell(text), /^"?'/, JSON.stringify(text));
   assert.equal(cell('say "hi", now'), '"say ""hi"", now"');
   assert.equal(cell(-0.5), "-0.5", "numbers of ours are numbers");
   const store = filled({ text: "=cmd|' /C calc'!A1", label: "Benign", event: { host: "@host" } }, { error: "bad" });
-  const [header, row, ...rest] = [...csv(store.findings)];
-  assert.equal(rest.length, 0);
+  const [header, row, ...others] = [...csv(store.findings)];
+  assert.equal(others.length, 0, "what was not answered has no columns; the page says so");
+  assert.deepEqual(FORMATS.filter((format) => format.omitsErrors).map(({ key }) => key), ["csv"]);
   assert.ok(header.startsWith("line,text,label,score,attack,abstained,technique,tactics,url,truncated,file,record,timestamp,host"));
   assert.ok(row.includes("'=cmd|' /C calc'!A1") && row.includes(",'@host,"), row);
 });
@@ -166,6 +283,10 @@ test("the HTML report holds text alone", () => {
   const store = filled({ text: '<script>alert(1)</script>"\x1b[2J\u202e', ...technique("T1<b>", "x<i>"), event: { host: "<img src=x onerror=alert(1)>", user: "'\"" } });
   const page = [...html(store.findings, { catalog: new Catalog(), description: "<1>" })].join("");
   assert.ok(!/<script|<img|<b>|<i>|<1>|\x1b|\u202e/.test(page), page);
+  const plain = filled({ text: "x", ...technique("T1003"), attack: 0.981, score: 0.249 }, { error: "bad" });
+  const report = [...html(plain.findings, { catalog: new Catalog(), description: "" })].join("");
+  assert.ok(report.includes('<td class="number">0.981</td><td class="label" title="Name of T1003">T1003</td><td class="number">0.249</td>') && report.includes(">bad<"), report);
+  assert.ok(report.includes("unicode-bidi:isolate-override"));
   assert.equal(escaped("<a href='x'>&"), "&lt;a href=&#39;x&#39;&gt;&amp;");
 });
 
