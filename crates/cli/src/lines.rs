@@ -6,6 +6,7 @@ use attackline_telemetry::{InputPath, Inputs, LogLine, ReadOptions};
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::io::IsTerminal as _;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 /// The arguments that choose lines.
@@ -15,14 +16,14 @@ pub struct LinesArgs {
     #[arg(long, value_name = "PATH", required = true, num_args = 1..)]
     data: Vec<PathBuf>,
     /// Lines at most
-    #[arg(long, value_name = "N", default_value_t = 2_000_000)]
-    most_lines: usize,
+    #[arg(long, value_name = "N", default_value = "2000000")]
+    most_lines: NonZeroUsize,
 }
 
 impl LinesArgs {
     /// Every line once, in the order of the files.
     pub fn read(&self) -> Result<Vec<String>> {
-        read(&self.data, self.most_lines)
+        read(&self.data, self.most_lines.get())
     }
 }
 

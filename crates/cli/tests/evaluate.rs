@@ -49,7 +49,7 @@ fn short_text_full_text_and_json_agree() {
     let folder = tempfile::tempdir().unwrap();
     let data = data(&folder);
     let short = evaluate(&["--data", &data, "--threshold", "0"]);
-    assert_eq!((short.status.code(), text(&short.stderr)), (Some(0), "1 rows left out: their labels are not answered with\n".to_owned()));
+    assert_eq!((short.status.code(), text(&short.stderr)), (Some(0), "1 rows left out: their labels are not answered with: T9999: 1\n".to_owned()));
     let short = text(&short.stdout);
     for part in
         ["weighted avg", "true \\ predicted", "realism=doc", "area under ROC", "expected error", "too few rows to tell: 60 benign rows, 300 wanted"]
@@ -72,6 +72,8 @@ fn short_text_full_text_and_json_agree() {
     assert!(!full.contains('\u{1b}') && full.starts_with(&short[..short.find("\nruntime").unwrap()]));
     let json: Value = serde_json::from_slice(&evaluate(&["--data", &data, "--threshold", "0", "--json"]).stdout).unwrap();
     assert_eq!((json["report"]["total"].as_u64(), json["rows_left_out"].as_u64()), (Some(121), Some(1)));
+    let source = json["worst_errors"][0]["source"].as_str().unwrap();
+    assert!(source.contains("data.ndjson row "), "{source}");
     assert!(short.contains(&format!("{:.4}", json["report"]["accuracy"].as_f64().unwrap())));
     for key in [
         "model",
@@ -150,6 +152,8 @@ fn what_cannot_be_measured_is_said() {
         ("empty.ndjson", "", 2, "there are no rows in"),
         ("header.csv", "text,label\n", 2, "there are no rows in"),
         ("unknown.csv", "text,label\nx,T9999\n", 2, "none of the 1 rows has a label that is answered with"),
+        ("written.csv", "text,label\nx,benign\ny,t1049\n", 2, "they are benign: 1 (did you mean Benign?), t1049: 1 (did you mean T1049, "),
+        ("blank.csv", "text,label\nx,Benign\ny,\n", 3, "row 2: it has no label"),
         ("unlabelled.ndjson", "{\"text\":\"x\"}\n", 3, "row 1: it has no label"),
     ] {
         let output = evaluate(&["--data", &file(&folder, name, content), "--report", folder.path().join("never.html").to_str().unwrap()]);
@@ -169,13 +173,43 @@ fn what_cannot_be_measured_is_said() {
     }
     let unknown = evaluate(&["--data", &file(&folder, "unknown-shell.csv", "text,label\nls,Benign\n"), "--robustness"]);
     assert!(text(&unknown.stdout).contains("obfuscated: no row is known to be a shell's command"));
+    let written = file(&folder, "written.csv", "text,label\nx,benign\n");
     let file = file(&folder, "ok.csv", "text,label\nls,Benign\n");
     for (arguments, part) in [
         (vec!["--data", &file, "--resamples", "100001"], "100000"),
         (vec!["--drift", &file], "--drift"),
         (vec!["--data", &file, "--json", "--full"], "--full"),
         (vec!["--data", &file, "--baseline-train", "missing.csv"], "missing.csv"),
+        (vec!["--data", &file, "--baseline-train", &written], "answered with: they are benign: 1 (did you mean Benign?); answered with are Benign, "),
+        (
+            vec!["--data", &file, "--baseline-train", &file, &written],
+            "--baseline-train: 1 rows left out: their labels are not answered with: benign: 1",
+        ),
+        (vec!["--data", &file, "--report", "-", "--json"], "both want standard output"),
     ] {
         assert!(text(&evaluate(&arguments).stderr).contains(part), "{arguments:?}");
     }
+}
+
+#[test]
+fn a_data_folder_is_its_test_rows_and_no_file_counts_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    file(&folder, "test.csv", "text,label\nls,Benign\nnet user,T1087.001\n");
+    let path = folder.path().to_str().unwrap();
+    let again = format!("{path}/test.csv");
+    let output = evaluate(&["--data", path, &again, "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("test.csv is named twice and counts once"), "{}", text(&output.stderr));
+    assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap()["report"]["total"], 2);
+    let empty = tempfile::tempdir().unwrap();
+    let output = evaluate(&["--data", empty.path().to_str().unwrap()]);
+    assert!(output.status.code() == Some(2) && text(&output.stderr).contains("is a folder without test.csv"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn a_file_is_no_model_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = file(&folder, "ok.csv", "text,label\nls,Benign\n");
+    let output = Command::cargo_bin("attackline").unwrap().args(["evaluate", "--model", &data, "--data", &data]).output().unwrap();
+    assert!(output.status.code() == Some(2) && text(&output.stderr).contains("it is a file; name the folder"), "{}", text(&output.stderr));
 }

@@ -162,3 +162,35 @@ fn what_started_a_line_counts_as_much_as_the_data_say() {
     let alone = answers(&few);
     assert!(alone.iter().all(|row| row["attack"] == alone[0]["attack"] && row.get("parent_attack").is_none()), "{alone:?}");
 }
+
+#[test]
+fn lines_of_one_kind_are_refused_and_few_lines_leave_the_shares_near_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let made = training(directory.path());
+    assert!(attackline(&made.iter().map(String::as_str).collect::<Vec<_>>()).status.success());
+    let of_kind = |benign: bool| rows(7_000).lines().filter(|row| row.contains("Benign") == benign).map(|row| format!("{row}\n")).collect::<String>();
+    std::fs::write(path("harmless.ndjson"), of_kind(true)).unwrap();
+    std::fs::write(path("attacks.ndjson"), of_kind(false)).unwrap();
+    for (data, words) in [("harmless.ndjson", "are Benign: add attack rows"), ("attacks.ndjson", "is Benign: add harmless rows")] {
+        for command in [["ngrams", "--validation"], ["adjust", "--data"]] {
+            let output = attackline(&["model", command[0], &path("both"), command[1], &path(data), "-o", &path("never")]);
+            let said = text(&output.stderr);
+            assert!(output.status.code() == Some(2) && said.contains(words) && said.contains(command[1]), "{command:?}: {said}");
+            assert!(!Path::new(&path("never")).exists());
+        }
+    }
+    let sentence = |number: usize| match number % 2 {
+        0 => format!("{{\"text\":\"The team has used git commit -m for the fix of tool {number}.\",\"label\":\"Benign\"}}\n"),
+        _ => format!("{{\"text\":\"The group has saved the hive with reg save of hklm sam{number}.hiv.\",\"label\":\"T1003.002\"}}\n"),
+    };
+    std::fs::write(path("few.ndjson"), (0..20).map(sentence).collect::<String>()).unwrap();
+    let output = attackline(&["model", "ngrams", &path("both"), "--validation", &path("few.ndjson"), "-o", &path("fitted")]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let settings: Value = serde_json::from_slice(&std::fs::read(directory.path().join("fitted/attackline.json")).unwrap()).unwrap();
+    for kind in ["attack", "technique", "prose"] {
+        for (name, share) in settings["ngrams"][kind].as_object().unwrap() {
+            assert!(share.as_f64().unwrap().abs() < 5.0, "{kind}, {name}: {share}");
+        }
+    }
+}

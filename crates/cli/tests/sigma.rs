@@ -106,7 +106,8 @@ fn rules_stand_beside_the_model_in_every_report() {
     let matrix = json!([[30, 0, 0, 0, 30], [0, 0, 0, 0, 0], [0, 0, 0, 0, 30], [1, 0, 0, 30, 0], [0, 0, 0, 0, 0]]);
     assert_eq!(all["report"]["matrix"], matrix);
     let f1 = |label: usize| all["report"]["classes"][label]["f1"].as_f64().unwrap();
-    let mean = (0..4).map(f1).sum::<f64>() / 4.0;
+    // T1003.002 is neither in the data nor among the answers.
+    let mean = [0, 2, 3].into_iter().map(f1).sum::<f64>() / 3.0;
     assert!((all["report"]["macro_average"]["f1"].as_f64().unwrap() - mean).abs() < 1e-12);
 
     let grave = figures(&[&given[..], &["--sigma-level", "high"]].concat());

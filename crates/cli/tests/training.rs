@@ -51,7 +51,14 @@ fn a_model_from_nothing_but_lines() {
     let said = says(home, &format!("{train} --epochs 6 -o model --metrics metrics.ndjson --tensorboard events --accumulate 2 --recompute"));
     assert!(said.contains("macro avg") && said.contains("model: the weights of epoch"), "{said}");
     let card = fs::read_to_string(home.join("model/README.md")).unwrap();
-    for words in ["base: base", "| T1049 |", "train.csv, 720 rows", "attackline train --data data --base base", "weighted avg"] {
+    for words in [
+        "base: base",
+        "| T1049 |",
+        "train.csv, 720 rows",
+        "attackline train --data data --base base",
+        "weighted avg",
+        "its most probable label of all",
+    ] {
         assert!(card.contains(words), "{words}: {card}");
     }
     assert!(fs::read_to_string(home.join("model/training.svg")).unwrap().contains("validation loss"));
@@ -178,4 +185,62 @@ fn parquet_is_read_and_damage_is_named() {
     assert!(said.contains("rows.parquet"), "{said}");
     fs::write(home.join("labels.ndjson"), "{\"text\":\"a\",\"labels\":{\"x\":1}}\n").unwrap();
     assert!(refuses(home, "train --data labels.ndjson --base base -o model").contains("labels are a list"), "a list is wanted");
+}
+
+#[test]
+fn what_stands_beside_an_output_is_left_alone() {
+    let folder = base();
+    let home = folder.path();
+    let beside = ["model.new", "model.partial", "copy.new", "copy.partial"];
+    for name in beside {
+        fs::create_dir(home.join(name)).unwrap();
+        fs::write(home.join(name).join("kept.txt"), name).unwrap();
+    }
+    let train = "train --data data --base base --epochs 1 --max-length 128";
+    let said = says(home, &format!("{train} -o model"));
+    assert!(said.contains("lines of up to 64 tokens"), "{said}");
+    says(home, &format!("{train} --method lora --no-merge -o model --clobber"));
+    assert!(home.join("model/adapter_config.json").is_file() && !home.join("model/model.safetensors").exists());
+    says(home, &format!("{train} -o model --clobber"));
+    says(home, "model export model -o copy");
+    says(home, "model export model -o within/another/copy");
+    assert!(home.join("copy/model.safetensors").is_file() && home.join("within/another/copy/config.json").is_file());
+    for name in beside {
+        assert_eq!(fs::read_to_string(home.join(name).join("kept.txt")).unwrap(), name);
+    }
+    let names = fs::read_dir(home).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.filter(|name| name.starts_with('.')).collect::<Vec<_>>(), Vec::<String>::new(), "no temporary folder is left");
+}
+
+#[test]
+fn choices_that_do_nothing_are_refused_and_a_model_without_benign_is_warned_of() {
+    let folder = base();
+    let home = folder.path();
+    let train = "train --data data --base base --epochs 1 --max-length 64 -o other";
+    for (flags, words) in [
+        ("--freeze-layers 99", "the base has 1 layers"),
+        ("--lora-rank 4", "--lora-rank is for --method lora; this is --method full"),
+        ("--rslora --method head", "--rslora is for --method lora; this is --method head"),
+        ("--keep-norms", "--keep-norms is for --method bitfit"),
+        ("--labels T9999", "no training row has the label T9999; the data have Benign, T1003.002, T1049, T1087.001"),
+        ("--data tokenizer", "train.csv is not there: a data folder holds train.csv and validation.csv"),
+    ] {
+        let said = refuses(home, &format!("{train} {flags}"));
+        assert!(said.contains(words), "{flags}: {said}");
+    }
+    let said = says(home, &format!("{train} --benign-limit 0"));
+    assert!(said.contains("warning: no Benign row is left to learn from") && said.contains("raise --benign-limit"), "{said}");
+}
+
+#[test]
+fn fewer_generated_lines_than_asked_for_are_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = folder.path();
+    let refused = refuses(home, "generate --samples 59 -o few");
+    assert!(refused.contains("59 samples are too few") && refused.contains("ask for at least 60"), "{refused}");
+    let refused = refuses(home, "generate --labels all --samples 200 -o few");
+    assert!(refused.contains("200 samples are too few"), "{refused}");
+    assert!(!home.join("few").exists());
+    let said = says(home, "generate --labels T1049,T1105,T1207 --samples 60 -o some");
+    assert!(said.contains("rows instead of 60") && said.contains("of the 3 techniques a tenth of 60 samples has no row; from --samples "), "{said}");
 }

@@ -46,6 +46,14 @@ pub enum DatasetError {
         /// Lines wanted.
         wanted: usize,
     },
+    /// So few samples were asked for that a file would have rows of one kind only.
+    #[error("{samples} samples are too few: a tenth of them would have no attack row or no benign row; ask for at least {wanted}")]
+    OneKind {
+        /// Samples asked for.
+        samples: usize,
+        /// The fewest that give each file both kinds.
+        wanted: usize,
+    },
     /// A technique was asked for that the grammar doesn't know.
     #[error("there are no templates for {0}; `--labels all` generates what there is")]
     NoTemplates(String),

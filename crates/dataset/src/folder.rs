@@ -22,10 +22,21 @@ pub struct Manifest {
 
 const HEADER: [&str; 10] = ["text", "label", "template", "platform", "shell", "wrapper", "rendering", "obfuscation", "hard", "source"];
 
-/// Writes a generated set. The folder's files appear under their names only when each is whole; an existing data folder is
+const MANIFEST: &str = "manifest.json";
+
+/// Whether any of a data folder's files is there, whoever made it.
+pub fn holds_data(path: &Path) -> bool {
+    Side::ALL.iter().any(|&side| path.join(file_of(side)).exists()) || path.join(MANIFEST).exists()
+}
+
+fn file_of(side: Side) -> String {
+    format!("{}.csv", side.name())
+}
+
+/// Writes a generated set. The folder's files appear under their names only when each is whole; a folder that holds any of them is
 /// refused unless `clobber`.
 pub fn write_folder(path: &Path, set: &GeneratedSet, clobber: bool) -> Result<Manifest, DatasetError> {
-    if !clobber && path.join("manifest.json").exists() {
+    if !clobber && holds_data(path) {
         return Err(DatasetError::Exists(path.to_owned()));
     }
     fs_err::create_dir_all(path)?;
@@ -38,7 +49,7 @@ pub fn write_folder(path: &Path, set: &GeneratedSet, clobber: bool) -> Result<Ma
     };
     for side in Side::ALL {
         let bytes = to_csv(set.side(side))?;
-        let name = format!("{}.csv", side.name());
+        let name = file_of(side);
         manifest.sha256.insert(name.clone(), hexadecimal(&Sha256::digest(&bytes)));
         let counts = manifest.counts.entry(side.name().to_owned()).or_default();
         set.side(side).iter().for_each(|row| *counts.entry(row.label.clone()).or_default() += 1);
@@ -46,17 +57,17 @@ pub fn write_folder(path: &Path, set: &GeneratedSet, clobber: bool) -> Result<Ma
     }
     let mut json = serde_json::to_vec_pretty(&manifest).map_err(std::io::Error::from)?;
     json.push(b'\n');
-    replace(path, "manifest.json", &json)?;
+    replace(path, MANIFEST, &json)?;
     Ok(manifest)
 }
 
 /// The rows of a data folder's side.
 pub fn read_folder(path: &Path, side: Side) -> Result<Vec<Row>, DatasetError> {
-    read_labelled(&path.join(format!("{}.csv", side.name())))
+    read_labelled(&path.join(file_of(side)))
 }
 
 fn replace(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), DatasetError> {
-    let partial = folder.join(format!("{name}.partial"));
+    let partial = folder.join(format!(".attackline-{}-{name}.partial", std::process::id()));
     fs_err::write(&partial, bytes)?;
     fs_err::rename(partial, folder.join(name))?;
     Ok(())

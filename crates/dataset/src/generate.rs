@@ -1,7 +1,12 @@
 use crate::{
-    BENIGN, DatasetError, Grammar, Random, Row, Shell, Side, near_duplicate_key, obfuscate::obfuscate, render::render, split::sides, wrap::wrap,
+    BENIGN, DatasetError, Grammar, Random, Row, Shell, Shortfall, Side, near_duplicate_key,
+    obfuscate::obfuscate,
+    render::render,
+    shares::{Shares, rows_of_side},
+    split::sides,
+    wrap::wrap,
 };
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Which labels to generate lines for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -39,6 +44,8 @@ pub struct GeneratedSet {
     pub templates: usize,
     /// What it was made with.
     pub seed: u64,
+    /// Where it has less than was asked for.
+    pub shortfall: Shortfall,
 }
 
 impl GeneratedSet {
@@ -52,60 +59,42 @@ impl GeneratedSet {
     }
 }
 
-/// Labels and their shares of the rows, in sixths.
-const SHARES: [(&str, usize); 4] = [(BENIGN, 3), ("T1003.002", 1), ("T1087.001", 1), ("T1049", 1)];
-
 /// Share of the benign rows that come from hard templates.
 const HARD_SHARE: f64 = 0.5;
 
 /// A template that gave nothing new this many times in a row is exhausted.
 const TRIES: usize = 40;
 
-/// The labels with their rows in a side of `total` rows, and whether each must have all of them. Beyond the specification's four, half of the
-/// rows are benign and the rest is divided by the root of the number of a technique's templates: what shows itself in more ways needs more lines to
-/// be known, but not as many more. A technique whose templates give fewer lines has fewer.
-fn shares(labels: &LabelSet, grammar: &Grammar, total: usize) -> Result<(Vec<(String, usize)>, bool), DatasetError> {
-    let mut known: BTreeMap<&str, f64> = BTreeMap::new();
-    for template in grammar.templates().iter().filter(|template| template.label != BENIGN) {
-        *known.entry(&template.label).or_default() += 1.0;
-    }
-    let techniques: Vec<&str> = match labels {
-        LabelSet::Specification => {
-            return Ok((SHARES.iter().map(|&(label, sixths)| (label.to_owned(), rows_of_label(total, sixths))).collect(), true));
-        }
-        LabelSet::All => known.keys().copied().collect(),
-        LabelSet::Only(wanted) => {
-            let wanted = wanted.iter().filter(|label| *label != BENIGN).map(String::as_str);
-            wanted
-                .map(|label| known.get_key_value(label).map(|(label, _)| *label).ok_or_else(|| DatasetError::NoTemplates(label.to_owned())))
-                .collect::<Result<_, _>>()?
-        }
-    };
-    let attacks = total / 2;
-    let weights: Vec<f64> = techniques.iter().map(|label| known[label].sqrt()).collect();
-    let all: f64 = weights.iter().sum();
-    let each = techniques.iter().zip(&weights).map(|(label, weight)| ((*label).to_owned(), (attacks as f64 * weight / all) as usize));
-    Ok((std::iter::once((BENIGN.to_owned(), total - attacks)).chain(each).collect(), false))
-}
-
 /// Generates labelled lines: half of them benign, the rest divided among the techniques.
 ///
-/// No line comes twice, and no template nor near duplicate stands on two sides of the split.
+/// No line comes twice, and no template nor near duplicate stands on two sides of the split. So few samples that a side would have rows of one kind
+/// only are refused.
 pub fn generate(options: &GenerateOptions) -> Result<GeneratedSet, DatasetError> {
     let grammar = Grammar::embedded()?;
+    let shares = Shares::new(&options.labels, &grammar)?;
+    let mut shortfall = shares.expect(options.samples)?;
+    let mut exhausted = BTreeSet::new();
     let sides = sides(&grammar, options.seed);
     let mut generator = Generator { grammar: &grammar, random: Random::new(options.seed, 3), texts: HashSet::new(), keys: HashMap::new() };
     let mut set = GeneratedSet { templates: grammar.templates().len(), seed: options.seed, ..GeneratedSet::default() };
     for side in Side::ALL {
         let mut rows = Vec::new();
-        let (labels, all) = shares(&options.labels, &grammar, rows_of_side(options.samples, side))?;
-        for (label, wanted) in labels {
+        for (label, wanted) in shares.of(rows_of_side(options.samples, side)) {
             let pool: Vec<usize> = (0..sides.len()).filter(|&index| sides[index] == side && grammar.templates()[index].label == label).collect();
             let found = generator.rows(side, wanted, pool);
-            if all && found.len() < wanted {
+            if shares.exact() && found.len() < wanted {
                 return Err(DatasetError::TooFew { label, side: side.name(), found: found.len(), wanted });
             }
+            if found.len() < wanted {
+                exhausted.insert(label);
+            }
             rows.extend(found);
+        }
+        shortfall.made += rows.len();
+        for (kind, benign) in [("benign", true), ("attack", false)] {
+            if (benign || shortfall.techniques > 0) && rows.iter().all(|row| (row.label == BENIGN) != benign) {
+                shortfall.without.push((side, kind));
+            }
         }
         generator.random.shuffle(&mut rows);
         match side {
@@ -114,19 +103,8 @@ pub fn generate(options: &GenerateOptions) -> Result<GeneratedSet, DatasetError>
             Side::Test => set.test = rows,
         }
     }
+    set.shortfall = Shortfall { exhausted: exhausted.len(), ..shortfall };
     Ok(set)
-}
-
-/// The rows of a side: a tenth for validation and for test each, train takes what doesn't divide.
-fn rows_of_side(samples: usize, side: Side) -> usize {
-    let tenth = samples / 10;
-    if side == Side::Train { samples - 2 * tenth } else { tenth }
-}
-
-/// The rows of a label in a side of `total` rows; the three sixths of the benign rows take what doesn't divide.
-fn rows_of_label(total: usize, sixths: usize) -> usize {
-    let sixth = total / 6;
-    if sixths == 3 { total - 3 * sixth } else { sixth * sixths }
 }
 
 struct Generator<'a> {

@@ -37,7 +37,7 @@ fn read_parquet(path: &Path) -> Result<Vec<Row>, DatasetError> {
 
 /// A row whose label is known, if only by its list of labels.
 fn labelled(mut row: Row, path: &Path, number: u64) -> Result<Row, DatasetError> {
-    if row.label.is_empty() {
+    if row.label.trim().is_empty() {
         row.label = row.labels.first().cloned().ok_or_else(|| failed(path, number, "it has no label"))?;
     }
     Ok(row)
@@ -67,5 +67,5 @@ fn read_csv(path: &Path, reader: impl BufRead) -> Result<Vec<Row>, DatasetError>
             return Err(failed(path, 0, format!("the header has no column {needed:?}")));
         }
     }
-    reader.deserialize().zip(1..).map(|(row, number)| row.map_err(|error| failed(path, number, error))).collect()
+    reader.deserialize().zip(1..).map(|(row, number)| labelled(row.map_err(|error| failed(path, number, error))?, path, number)).collect()
 }

@@ -11,7 +11,7 @@ pub struct Intervals {
     pub seed: u64,
     /// The share of rows predicted right.
     pub accuracy: Estimate,
-    /// The mean of the labels' F1, labels without rows included as in the report.
+    /// The mean of the labels' F1, in the report and in every resample over the labels that occur in all of the rows.
     pub macro_f1: Estimate,
     /// The share of attacks found at each false-positive rate, in the order asked for; `None` where it is refused.
     pub true_positive_rates: Vec<Option<Estimate>>,
@@ -24,8 +24,8 @@ pub(crate) struct Weighed {
     predicted: Vec<u32>,
     /// Whether a label has rows.
     present: Vec<bool>,
-    /// Whether a row can have a label, so that averages count it.
-    possible: Vec<bool>,
+    /// Whether a row has a label or was predicted to have it, so that averages count it.
+    occurring: Vec<bool>,
     /// Rows and their attack scores, the highest first.
     attacks: Vec<(f32, u32)>,
     benign: Vec<(f32, u32)>,
@@ -37,7 +37,8 @@ impl Weighed {
         let counted = answered.counted();
         let mut present = vec![false; answered.labels().len()];
         counted.iter().for_each(|&label| present[label] = true);
-        let possible = answered.labels().iter().map(|label| label != NO_TECHNIQUE).collect();
+        let mut occurring = present.clone();
+        answered.predicted().iter().for_each(|&label| occurring[label] = answered.labels()[label] != NO_TECHNIQUE);
         let order = |attack: bool| {
             let rows = (0..answered.len()).filter(|&row| answered.is_attack(row) == attack);
             let mut rows: Vec<(f32, u32)> = rows.map(|row| (answered.attack_scores()[row], row as u32)).collect();
@@ -45,11 +46,11 @@ impl Weighed {
             rows
         };
         let (attacks, benign) = (order(true), order(false));
-        Self { labels: present.len(), counted: narrow(&counted), predicted: narrow(answered.predicted()), present, possible, attacks, benign }
+        Self { labels: present.len(), counted: narrow(&counted), predicted: narrow(answered.predicted()), present, occurring, attacks, benign }
     }
 
-    /// Accuracy and macro-F1, over all labels or over those that have rows.
-    pub fn accuracy_and_f1(&self, weights: &[u32], all_labels: bool) -> (f64, f64) {
+    /// Accuracy and macro-F1, over the labels that rows have or were predicted to have, or over those that have rows.
+    pub fn accuracy_and_f1(&self, weights: &[u32], answers_too: bool) -> (f64, f64) {
         let (mut hits, mut rows) = (vec![0u64; self.labels], vec![0u64; self.labels]);
         let mut all = 0u64;
         for ((&truth, &found), &weight) in self.counted.iter().zip(&self.predicted).zip(weights) {
@@ -62,7 +63,7 @@ impl Weighed {
         }
         let right: u64 = hits.iter().sum();
         let f1 = |label: usize| if rows[label] == 0 { 0.0 } else { 2.0 * hits[label] as f64 / rows[label] as f64 };
-        let labels = (0..self.labels).filter(|&label| if all_labels { self.possible[label] } else { self.present[label] });
+        let labels = (0..self.labels).filter(|&label| if answers_too { self.occurring[label] } else { self.present[label] });
         let (sum, count) = labels.fold((0.0, 0u32), |(sum, count), label| (sum + f1(label), count + 1));
         (right as f64 / all.max(1) as f64, sum / f64::from(count.max(1)))
     }

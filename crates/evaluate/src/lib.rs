@@ -49,5 +49,5 @@ pub use ranking::Ranking;
 pub use rate::{Rate, false_positive_rate};
 pub use report::{Averages, ClassFigures, NO_TECHNIQUE, Report};
 pub use several::SeveralReport;
-pub use temperature::{fit_independent_temperature, fit_temperature};
+pub use temperature::{fit_independent_temperature, fit_temperature, temperature_is_at_bound};
 pub use thresholds::{OperatingPoint, Reached, threshold_keeping, threshold_table};

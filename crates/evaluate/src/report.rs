@@ -20,7 +20,7 @@ pub struct ClassFigures {
     pub support: u64,
 }
 
-/// Averages over the labels.
+/// Averages over the labels that occur: those that some row has or was predicted to have, as scikit-learn takes them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Averages {
     /// Of the labels' precisions.
@@ -41,7 +41,7 @@ pub struct Report {
     pub classes: Vec<ClassFigures>,
     /// The share of rows predicted right; 0 where there are none.
     pub accuracy: f64,
-    /// Each label counts the same.
+    /// Each label that some row has or was predicted to have counts the same.
     pub macro_average: Averages,
     /// Each label counts by its support.
     pub weighted_average: Averages,
@@ -64,6 +64,18 @@ impl Report {
         wrong
     }
 
+    /// The labels that some row has or was predicted to have, in their order.
+    pub fn occurring(&self) -> impl Iterator<Item = &ClassFigures> {
+        self.classes.iter().enumerate().filter(|&(label, _)| occurs(&self.matrix, label)).map(|(_, class)| class)
+    }
+
+    /// How many labels there are and how many of them don't occur, in words; nothing where all do.
+    pub fn absent_labels(&self) -> Option<String> {
+        let (all, occurring) = (self.classes.len(), self.occurring().count());
+        (occurring < all)
+            .then(|| format!("{all} labels, {} of them neither in the data nor among the answers; averages leave those out", all - occurring))
+    }
+
     /// Counts `predicted` against `truth`; both hold indices of `labels`.
     ///
     /// # Panics
@@ -81,7 +93,9 @@ impl Report {
         let classes: Vec<ClassFigures> = labels.iter().enumerate().map(|(index, label)| ClassFigures::from_matrix(label, index, &matrix)).collect();
         let total: u64 = classes.iter().map(|class| class.support).sum();
         let right: u64 = (0..labels.len()).map(|index| matrix[index][index]).sum();
-        let macro_average = average(&classes, |class| if class.label == NO_TECHNIQUE { 0.0 } else { 1.0 });
+        let counts = |label: usize| labels[label] != NO_TECHNIQUE && occurs(&matrix, label);
+        let counted: Vec<ClassFigures> = (0..labels.len()).filter(|&label| counts(label)).map(|label| classes[label].clone()).collect();
+        let macro_average = average(&counted, |_| 1.0);
         let weighted_average = average(&classes, |class| class.support as f64);
         Self { matrix, accuracy: ratio(right, total), classes, macro_average, weighted_average, total }
     }
@@ -102,6 +116,11 @@ impl Report {
         table.push('\n');
         table
     }
+}
+
+/// Whether some row has the label or was predicted to have it.
+fn occurs(matrix: &[Vec<u64>], label: usize) -> bool {
+    matrix[label].iter().chain(matrix.iter().map(|row| &row[label])).any(|&count| count > 0)
 }
 
 pub(crate) fn ratio(part: u64, whole: u64) -> f64 {
@@ -131,22 +150,19 @@ pub(crate) fn average(classes: &[ClassFigures], weight: impl Fn(&ClassFigures) -
 impl fmt::Display for Report {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let averages = [("macro avg", self.macro_average), ("weighted avg", self.weighted_average)];
+        let classes: Vec<ClassFigures> = self.occurring().cloned().collect();
+        table(out, &classes, ("accuracy", self.accuracy), averages, self.total)?;
+        if let Some(absent) = self.absent_labels() {
+            writeln!(out, "\n{absent}")?;
+        }
         if self.classes.len() <= MOST_IN_MATRIX {
-            table(out, &self.classes, ("accuracy", self.accuracy), averages, self.total)?;
             return write!(out, "\n{}", self.matrix_table());
         }
-        // Of hundreds of labels, those that occur.
-        let seen = |&label: &usize| self.matrix[label].iter().chain(self.matrix.iter().map(|row| &row[label])).any(|&count| count > 0);
-        let classes: Vec<ClassFigures> = (0..self.classes.len()).filter(seen).map(|label| self.classes[label].clone()).collect();
-        table(out, &classes, ("accuracy", self.accuracy), averages, self.total)?;
-        writeln!(
-            out,
-            "\n{} labels, {} of them neither in the data nor in the answers; averages are over all",
-            self.classes.len(),
-            self.classes.len() - classes.len()
-        )?;
-        writeln!(out, "what is most often taken for something else:")?;
-        for (truth, predicted, count) in self.confusions().into_iter().take(MOST_CONFUSIONS) {
+        let confusions = self.confusions();
+        if !confusions.is_empty() {
+            writeln!(out, "\nwhat is most often taken for something else:")?;
+        }
+        for (truth, predicted, count) in confusions.into_iter().take(MOST_CONFUSIONS) {
             writeln!(out, "  {count:>6}  {} for {}", self.classes[predicted].label, self.classes[truth].label)?;
         }
         Ok(())

@@ -2,6 +2,12 @@
 /// few thousand rows without an error are no ground for it.
 const RANGE: (f64, f64) = (0.25, 20.0);
 
+/// Whether a fitted temperature is the sharpest or the flattest that a fit gives, so that the rows would have it further on.
+pub fn temperature_is_at_bound(temperature: f32) -> bool {
+    let near = |bound: f64| (f64::from(temperature) / bound).ln().abs() < 1e-3;
+    near(RANGE.0) || near(RANGE.1)
+}
+
 /// The temperature that makes `softmax(logits / temperature)` the most probable account of `truth`: temperature scaling
 /// (Guo et al. 2017), found by golden-section search on a logarithmic scale from 1/4 to 20.
 ///
@@ -64,7 +70,9 @@ mod tests {
             assert!((probability - 0.75).abs() < 1e-3, "margin {margin}: temperature {temperature}, probability {probability}");
         }
         let sure = fit_temperature(&[1.0, 0.0], 2, &[0]);
-        assert!((sure - 0.25).abs() < 1e-6, "{sure}");
+        assert!((sure - 0.25).abs() < 1e-6 && temperature_is_at_bound(sure), "{sure}");
+        let wrong = fit_temperature(&[9.0, 0.0], 2, &[1]);
+        assert!(temperature_is_at_bound(wrong) && !temperature_is_at_bound(1.0), "{wrong}");
         assert!((fit_temperature(&[], 2, &[]) - 1.0).abs() < f32::EPSILON);
     }
 }

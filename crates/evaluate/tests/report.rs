@@ -47,6 +47,23 @@ fn a_label_without_rows_counts_as_nought() {
     assert_eq!((report.classes[2].precision, report.classes[2].support), (0.0, 0));
 }
 
+/// scikit-learn's `f1_score(["Benign", "T7"], ["Benign", "T7"], average="macro")` is 1, whatever else a model could have said.
+#[test]
+fn labels_that_do_not_occur_are_in_no_average() {
+    let mut names: Vec<String> = (0..692).map(|label| format!("T{label}")).collect();
+    for kept in [692, 12] {
+        names.truncate(kept);
+        let report = Report::new(&names, &[0, 7], &[0, 7]);
+        assert_eq!((report.macro_average.precision, report.macro_average.recall, report.macro_average.f1), (1.0, 1.0, 1.0));
+        assert_eq!(report.occurring().map(|class| class.label.as_str()).collect::<Vec<_>>(), ["T0", "T7"]);
+        let text = report.to_string();
+        assert!(text.contains(&format!("{kept} labels, {} of them neither in the data nor among the answers", kept - 2)), "{text}");
+        assert!(!text.contains("0.0000"), "{text}");
+    }
+    assert_eq!(Report::new(&names, &[0, 7], &[0, 3]).macro_average.f1, 1.0 / 3.0, "a label that was answered counts");
+    assert_eq!(Report::new(&names[..2], &[0, 1], &[0, 1]).absent_labels(), None);
+}
+
 #[test]
 fn no_rows_give_no_figures_and_no_nan() {
     let report = Report::new(&labels(&["a", "b"]), &[], &[]);

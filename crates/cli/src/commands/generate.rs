@@ -3,7 +3,7 @@
 use crate::diagnostics::say;
 use crate::exit::Status;
 use anyhow::Result;
-use attackline_dataset::{GenerateOptions, LabelSet, Row, generate, label_table, write_folder};
+use attackline_dataset::{GenerateOptions, LabelSet, Row, Shortfall, generate, holds_data, label_table, write_folder};
 use std::path::PathBuf;
 
 const AFTER_HELP: &str = "\
@@ -41,7 +41,7 @@ type Property = fn(&Row) -> &str;
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<Status> {
-    if !args.clobber && args.output.join("manifest.json").exists() {
+    if !args.clobber && holds_data(&args.output) {
         anyhow::bail!("{} holds data already; --clobber replaces them", args.output.display());
     }
     let labels = match &args.labels[..] {
@@ -64,6 +64,30 @@ pub fn run(args: &Args) -> Result<Status> {
         let labels = if many { format!("{} labels", counts.len()) } else { counts.join(", ") };
         say(format_args!("{side:<10}  {labels}"));
     }
+    tell_shortfall(&set.shortfall);
     say(format_args!("{} templates, seed {}, written to {}", manifest.templates, manifest.seed, args.output.display()));
     Ok(Status::Done)
+}
+
+/// Says what is missing of the rows that were asked for, and why.
+fn tell_shortfall(found: &Shortfall) {
+    let Shortfall { asked, made, techniques, thin, enough, exhausted, without } = found;
+    if made < asked {
+        let rounded = if *thin == 0 && *exhausted == 0 { ": shares are rounded down to whole rows" } else { "" };
+        say(format_args!("{made} rows instead of {asked}{rounded}"));
+    }
+    if *thin > 0 {
+        say(format_args!(
+            "warning: for {thin} of the {techniques} techniques a tenth of {asked} samples has no row; from --samples {enough} on each has one \
+             in every file"
+        ));
+    }
+    if *exhausted > 0 {
+        say(format_args!(
+            "{exhausted} labels have fewer rows than their share, for their templates give no more lines: a template stands in one file only"
+        ));
+    }
+    for (side, kind) in without {
+        say(format_args!("warning: {}.csv has no {kind} row: all templates of these labels stand in the other files; add labels", side.name()));
+    }
 }

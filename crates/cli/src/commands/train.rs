@@ -4,6 +4,7 @@ mod card;
 mod data;
 mod dry_run;
 mod find_rate;
+pub mod hint;
 mod method;
 mod package;
 pub mod preset;
@@ -104,6 +105,11 @@ pub fn run(args: &Args) -> Result<Status> {
     check_folders(args)?;
     let mut settings = settings(args)?;
     let base = models::folder(Some(&args.base))?;
+    args.method.check_layers(base.spec.layers)?;
+    let longest = base.spec.longest;
+    if args.max_length > longest {
+        say(format_args!("the base reads lines of up to {longest} tokens, so that is what --max-length {} comes to", args.max_length));
+    }
     let rows = data::load(&args.data)?;
     let labels = Labels::new(rows.labels.clone()).with_context(|| "the data name too few labels")?.with_several(args.data.several_labels);
     let tokenizer = base.tokenizer(Some(args.max_length))?;

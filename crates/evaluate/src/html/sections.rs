@@ -20,7 +20,7 @@ pub(super) fn model(figures: &ModelFigures) -> String {
 }
 
 fn labels(report: &Report) -> String {
-    let classes = report.classes.iter().map(|class| {
+    let classes = report.occurring().map(|class| {
         let mut cells = vec![escaped(&class.label)];
         cells.extend([class.precision, class.recall, class.f1].map(|value| format!("{value:.4}")));
         cells.push(class.support.to_string());
@@ -33,7 +33,8 @@ fn labels(report: &Report) -> String {
         cells
     };
     let averages = [average("macro average", &report.macro_average), average("weighted average", &report.weighted_average)];
-    format!("<h3>By label</h3>{}", table("", &["label", "precision", "recall", "F1", "rows"], classes.chain(averages)))
+    let absent = report.absent_labels().map_or_else(String::new, |absent| format!("<p>{absent}.</p>"));
+    format!("<h3>By label</h3>{}{absent}", table("", &["label", "precision", "recall", "F1", "rows"], classes.chain(averages)))
 }
 
 fn matrix(report: &Report) -> String {

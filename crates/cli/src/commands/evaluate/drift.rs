@@ -1,14 +1,14 @@
 //! New lines beside those of training.
 
 use super::figures::shown;
-use super::rows::labelled;
+use super::rows::{file_of, labelled};
 use super::subject::Subject;
 use crate::diagnostics::Diagnostics;
 use anyhow::{Result, bail};
 use attackline_dataset::Random;
 use attackline_evaluate::{Drift, Observed, Vocabulary};
 use attackline_telemetry::{InputPath, Inputs, ReadOptions};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// New lines read at most.
 const MOST_LINES: usize = 200_000;
@@ -17,16 +17,8 @@ const MOST_LINES: usize = 200_000;
 const CLASSIFIED: usize = 2_000;
 
 /// Compares the log `new` with the labelled lines `train`.
-pub fn measure(
-    train: &PathBuf,
-    new: &Path,
-    subject: &Subject,
-    threads: usize,
-    seed: u64,
-    examples: usize,
-    diagnostics: &Diagnostics,
-) -> Result<Drift> {
-    let reference: Vec<String> = labelled(train)?.into_iter().map(|row| row.text).collect();
+pub fn measure(train: &Path, new: &Path, subject: &Subject, threads: usize, seed: u64, examples: usize, diagnostics: &Diagnostics) -> Result<Drift> {
+    let reference: Vec<String> = labelled(&file_of(train, "train.csv")?)?.into_iter().map(|row| row.text).collect();
     let mut lines = Vec::new();
     for line in Inputs::new(vec![InputPath::from(new.to_owned())], ReadOptions::default()).take(MOST_LINES) {
         match line {
@@ -34,7 +26,7 @@ pub fn measure(
             Err(error) => diagnostics.error(&error),
         }
     }
-    for (name, lines) in [(train.as_path(), &reference), (new, &lines)] {
+    for (name, lines) in [(train, &reference), (new, &lines)] {
         if lines.is_empty() {
             bail!("--drift: there are no lines in {}", name.display());
         }

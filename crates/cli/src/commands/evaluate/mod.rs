@@ -12,7 +12,7 @@ mod tables;
 mod text;
 
 use super::{probability, threads};
-use crate::diagnostics::{Diagnostics, say};
+use crate::diagnostics::Diagnostics;
 use crate::exit::Status;
 use crate::models::{Device, ModelArgs};
 use crate::output::{Output, OutputError, Target};
@@ -35,7 +35,7 @@ Examples:
   attackline evaluate --data test.csv --sigma-rules sigma/rules --sigma-level high
   attackline evaluate --drift train.csv todays-log.ndjson
 
-The data are CSV or NDJSON with text and label. Rows whose label the model (or --labels) does not answer with are left out and counted.
+The data are CSV, NDJSON or Parquet with text and label. Rows whose label the model (or --labels) does not answer with are left out and counted.
 Where rows carry realism or hard, the false-positive rate of benign rows is shown for each value of them; --full shows more groups.
 A line whose probability of an attack is below the threshold counts as Benign, since it is no finding. What the figures mean: docs/evaluate.md";
 
@@ -55,8 +55,8 @@ pub struct Args {
     /// Type to compute in: f32, or on a GPU bf16 or f16 [default: f32, on a GPU bf16]
     #[arg(long, value_name = "TYPE")]
     dtype: Option<FloatType>,
-    /// Labelled lines; repeatable
-    #[arg(long, value_name = "FILE", required_unless_present = "drift", num_args = 1..)]
+    /// Labelled lines, a file or a data folder (its test.csv); repeatable
+    #[arg(long, value_name = "PATH", required_unless_present = "drift", num_args = 1..)]
     data: Vec<PathBuf>,
     /// Answer with Benign and these labels only, divided by commas
     #[arg(long, value_name = "LIST", value_delimiter = ',')]
@@ -123,12 +123,16 @@ const WORST: usize = 5;
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<Status> {
+    if args.json && args.report.as_deref() == Some(Path::new("-")) {
+        bail!("--report - and --json both want standard output: name a file for the page, or leave --json out");
+    }
     let mut page = args.report.as_ref().map(|path| Output::open(&Target::new(Some(path), args.clobber))).transpose()?;
     let mut subjects = subjects(args)?;
     let diagnostics = Diagnostics::new(std::io::stderr().is_terminal(), false);
     let mut document = Document::default();
+    let mut measured = None;
     if !args.data.is_empty() {
-        let rows = Rows::read(&args.data, &subjects)?;
+        let rows = measured.insert(Rows::read(&args.data, &subjects)?);
         let rules = args.sigma_rules.as_ref().map(|rules| SigmaRules::open(&args.rsigma, rules, args.sigma_level)).transpose()?;
         if !args.baseline_train.is_empty() {
             subjects.push(baseline::train(&args.baseline_train, &subjects[0], args.threshold, args.seed)?);
@@ -136,7 +140,7 @@ pub fn run(args: &Args) -> Result<Status> {
         if let Some(rules) = rules {
             subjects.push(Subject::rules(rules, &subjects[0].labels, subjects[0].benign));
         }
-        measure(args, &rows, &subjects, &diagnostics, &mut document)?;
+        measure(args, rows, &subjects, &diagnostics, &mut document)?;
     }
     if let [train, new] = args.drift.as_slice() {
         document.drift = Some(drift::measure(train, new, &subjects[0], threads(args.threads), args.seed, args.worst.unwrap_or(WORST), &diagnostics)?);
@@ -154,9 +158,8 @@ pub fn run(args: &Args) -> Result<Status> {
         page.write_all(attackline_evaluate::html_page(&document).as_bytes()).map_err(|error| OutputError::new(&name, error))?;
     }
     page.map(Output::finish).transpose()?;
-    let left_out = document.models.first().map_or(0, |figures| figures.rows_left_out);
-    if left_out > 0 && !args.json {
-        say(format_args!("{left_out} rows left out: their labels are not answered with"));
+    if let Some(rows) = measured.filter(|_| !args.json) {
+        rows.tell_left_out();
     }
     Ok(Status::Done)
 }
@@ -165,7 +168,7 @@ fn subjects(args: &Args) -> Result<Vec<Subject>> {
     let paths: Vec<Option<PathBuf>> = if args.models.is_empty() { vec![None] } else { args.models.iter().cloned().map(Some).collect() };
     let mut subjects = Vec::new();
     for path in paths {
-        let model = ModelArgs { model: path, device: args.device, dtype: args.dtype, gate: args.gate };
+        let model = ModelArgs { model: path, device: args.device, dtype: args.dtype, gate: args.gate, lasting: false };
         subjects.push(Subject::model(model.classifier(1, false)?, &args.labels, args.threshold)?);
     }
     subject::tell_apart(&mut subjects, &args.models);

@@ -1,7 +1,7 @@
 //! `attackline model adjust`: a bias for each label, and what a line's parent counts, fitted on labelled lines of the user's own kind.
 
 use super::super::{evaluate::subject::Subject, threads};
-use super::truth::truth;
+use super::truth::{check_kinds, truth};
 use crate::diagnostics::{Diagnostics, say};
 use crate::exit::{Status, Unreadable};
 use crate::models::{self, ModelArgs};
@@ -67,6 +67,9 @@ pub fn run(args: &AdjustArgs) -> Result<Status> {
     }
     let subject = Subject::model(ModelArgs::on_the_processor(args.model.clone()).classifier(1, false)?, &[], None)?;
     let (rows, parents) = rows(args, &subject, &labels)?;
+    if let Some(benign) = labels.benign() {
+        check_kinds("--data", rows.iter().filter(|row| row.weight > 0.0).map(|row| &row.truth[..]), benign)?;
+    }
     let biases = fit_label_biases(&rows, labels.len(), args.penalty);
     add_biases(&mut folder, &labels, &biases)?;
     if let Some(benign) = labels.benign() {

@@ -34,7 +34,8 @@ enum Action {
         /// Model folder [default: the model inside this program]
         model: Option<PathBuf>,
     },
-    /// Write a model folder as one compact file, matrices in int8, as the one inside this program is kept
+    /// Write a model folder as one compact file, matrices in int8, to build a program with it inside (models/embedded.alpack); --model takes
+    /// folders only
     Pack {
         /// Model folder
         model: PathBuf,

@@ -2,7 +2,7 @@
 
 use super::super::{evaluate::subject::Subject, threads};
 use super::pool::{Checked, fit};
-use super::truth::truth;
+use super::truth::{check_kinds, truth};
 use crate::diagnostics::{Diagnostics, say};
 use crate::exit::{Status, Unreadable};
 use crate::models;
@@ -20,9 +20,9 @@ Example:
   attackline model ngrams my-model/ --data data/ --data real.ndjson --data-weights 1,3 --validation held-out.ndjson -o better/
 
 An encoder and n-grams err on different lines: together they find more attacks at the same false-positive rate. The validation lines, which
-neither may have been trained on, say how much each counts and where the gate stands. Without --data the model's own n-grams stay, and only
-that is found anew, on lines of your own say; biases that `model adjust` added are taken off. Afterwards set the threshold anew (attackline
-model calibrate).";
+neither may have been trained on, say how much each counts and where the gate stands: attacks and harmless lines, the more the better, for
+few leave what each counts near 1. Without --data the model's own n-grams stay, and only that is found anew, on lines of your own say; biases
+that `model adjust` added are taken off. Afterwards set the threshold anew (attackline model calibrate).";
 
 /// The arguments.
 #[derive(Debug, clap::Args)]
@@ -76,6 +76,10 @@ pub fn run(args: &NgramsArgs) -> Result<Status> {
     let Some(benign) = labels.benign().filter(|_| !labels.several()) else {
         bail!("an n-gram model answers beside models that give each line one label, Benign among them");
     };
+    // Before hours of learning what would be refused after them.
+    let buckets = if args.data.is_empty() { folder.ngram_weights()?.map_or(args.buckets, |own| own.buckets()) } else { args.buckets };
+    let checked = validation_rows(args, &labels, buckets)?;
+    check_kinds("--validation", checked.iter().map(|row| &row.truth[..]), benign)?;
     let weights = if args.data.is_empty() {
         let Some(mut own) = folder.ngram_weights()? else { bail!("the model has no n-grams yet: name the lines to learn them from (--data)") };
         own.label_bias.data.fill(0.0);
@@ -84,7 +88,6 @@ pub fn run(args: &NgramsArgs) -> Result<Status> {
         learn(args, &labels, benign)?
     };
     folder.change_settings(|settings| settings.ngrams = None);
-    let checked = validation_rows(args, &labels, weights.buckets())?;
     let encoder = encoder_scores(args, &folder, &checked)?;
     folder.set_ngram_weights(weights);
     folder.change_settings(|settings| settings.ngrams = Some(NgramSettings::default()));

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// `README.md`: what the model is, what it was made from and how well it did, with the front matter that the hub reads. `report` is that of
-/// the validation rows.
-pub fn card(folder: &ModelFolder, run: &Run<'_>, report: &str) -> String {
+/// the validation rows, `rule` says how they were answered for it.
+pub fn card(folder: &ModelFolder, run: &Run<'_>, report: &str, rule: &str) -> String {
     let (licence, base) = (base_licence(&run.args.base), &run.args.base);
     let (settings, rows) = (&folder.settings, run.rows);
     let training = settings.training.clone().unwrap_or_default();
@@ -49,6 +49,7 @@ pub fn card(folder: &ModelFolder, run: &Run<'_>, report: &str) -> String {
         line(format!("- {name}: {value:.4}"));
     }
     line(format!("- temperature fitted on them: {:.4}\n\n```\n{}\n```", settings.temperature, report.trim_end()));
+    line(format!("\n{rule}"));
     line("\nThey were used to choose the epoch and the temperature, so they flatter. Nothing is said here about lines from other machines: measure on your own with".into());
     line("`attackline evaluate`. The course of the run is in `training.svg`.\n".into());
     line(format!("With `transformers` the probabilities are those at temperature 1.\n\n{ATTRIBUTION}"));

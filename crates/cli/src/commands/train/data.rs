@@ -1,5 +1,6 @@
 //! Which rows a run learns from.
 
+use super::hint::{cut, hint};
 use crate::diagnostics::say;
 use crate::exit::Unreadable;
 use anyhow::{Result, bail};
@@ -104,13 +105,14 @@ pub fn load(args: &DataArgs) -> Result<Rows> {
     if let Some(weight) = args.weights.iter().find(|weight| !(weight.is_finite() && **weight > 0.0)) {
         bail!("--data-weights: {weight} is not above 0");
     }
-    let (mut rows, mut left_out) = (Rows::default(), 0);
+    let (mut rows, mut left_out, mut seen) = (Rows::default(), 0, BTreeSet::new());
     for (index, path) in args.paths.iter().enumerate() {
         let weight = args.weights.get(index).copied().unwrap_or(1.0);
-        let (train, validation) = if path.is_dir() { (path.join("train.csv"), Some(path.join("validation.csv"))) } else { (path.clone(), None) };
+        let (train, validation) = if path.is_dir() { files_of(path)? } else { (path.clone(), None) };
         let mut read = |file: &Path| -> Result<Vec<Labelled>> {
             let all = read_labelled(file).map_err(|error| Unreadable(error.to_string()))?;
             let count = all.len();
+            all.iter().for_each(|row| seen.extend(row.all_labels()));
             let kept: Vec<Labelled> = all.into_iter().filter_map(|row| wanted(row, args, weight)).collect();
             left_out += count - kept.len();
             let kept = limited(kept, args.benign_limit, args.seed);
@@ -131,7 +133,13 @@ pub fn load(args: &DataArgs) -> Result<Rows> {
         let gone = rows.fold_thin_labels(args.least_rows);
         say(format_args!("techniques with fewer than {} training rows answer through their parents; {gone} rows left out", args.least_rows));
     }
-    name_labels(&mut rows, &args.labels)?;
+    name_labels(&mut rows, &args.labels, seen)?;
+    if !rows.labels.iter().any(|label| label == BENIGN) {
+        say(format_args!(
+            "warning: no {BENIGN} row is left to learn from, so the model will take every line for an attack; add rows with the label {BENIGN}{}",
+            if args.benign_limit.is_some() { ", or raise --benign-limit" } else { "" }
+        ));
+    }
     let known = rows.validation.len();
     let Rows { validation, labels, .. } = &mut rows;
     validation.retain(|row| row.labels.iter().all(|label| labels.contains(label)));
@@ -141,6 +149,19 @@ pub fn load(args: &DataArgs) -> Result<Rows> {
     Ok(rows)
 }
 
+/// The rows to learn from and to validate with of a data folder.
+fn files_of(folder: &Path) -> Result<(PathBuf, Option<PathBuf>)> {
+    let [train, validation] = ["train.csv", "validation.csv"].map(|name| folder.join(name));
+    if let Some(missing) = [&train, &validation].into_iter().find(|file| !file.is_file()) {
+        bail!(
+            "{} is not there: a data folder holds train.csv and validation.csv, as attackline generate writes it; of another folder name the files \
+             themselves (--data FILE)",
+            missing.display()
+        );
+    }
+    Ok((train, Some(validation)))
+}
+
 /// The row with those of its labels that are wanted, if there are any.
 fn wanted(row: Row, args: &DataArgs, weight: f32) -> Option<Labelled> {
     let mut labels = if args.several_labels { row.all_labels() } else { vec![row.label] };
@@ -148,11 +169,11 @@ fn wanted(row: Row, args: &DataArgs, weight: f32) -> Option<Labelled> {
     (!labels.is_empty()).then_some(Labelled { text: row.text, labels, weight })
 }
 
-/// Finds the labels that occur, and checks them against those wanted and against the catalog.
-fn name_labels(rows: &mut Rows, wanted: &[String]) -> Result<()> {
+/// Finds the labels that occur, and checks them against those wanted and against the catalog. `seen` are those of all rows that were read.
+fn name_labels(rows: &mut Rows, wanted: &[String], seen: BTreeSet<String>) -> Result<()> {
     let present: BTreeSet<&str> = rows.train.iter().flat_map(|row| &row.labels).map(String::as_str).collect();
     if let Some(label) = wanted.iter().find(|label| !present.contains(label.as_str())) {
-        bail!("no training row has the label {label}{}; the data have {}", hint(label), present.into_iter().collect::<Vec<_>>().join(", "));
+        bail!("no training row has the label {label}{}; the data have {}", hint(label), cut(seen.into_iter().collect()));
     }
     let techniques = present.iter().filter(|label| **label != BENIGN);
     let labels: Vec<String> = present.get(BENIGN).into_iter().chain(techniques).map(|label| (*label).to_owned()).collect();
@@ -224,14 +245,6 @@ fn rank(text: &str, seed: u64) -> u64 {
 
 fn hash(file: &Path) -> Result<String> {
     Ok(Sha256::digest(fs_err::read(file)?).iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-/// What an unknown label may have meant.
-fn hint(label: &str) -> String {
-    if label.eq_ignore_ascii_case(BENIGN) && label != BENIGN {
-        return format!(" (did you mean {BENIGN}?)");
-    }
-    attackline_catalog::suggest(label).map_or_else(String::new, |meant| format!(" (did you mean {}, {}?)", meant.id, meant.full_name()))
 }
 
 #[cfg(test)]

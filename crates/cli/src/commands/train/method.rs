@@ -10,18 +10,18 @@ pub struct MethodArgs {
     /// What is trained; the head always is
     #[arg(long, value_name = "METHOD", default_value = "full")]
     pub method: Kind,
-    /// Rank of LoRA's additions
-    #[arg(long, value_name = "N", default_value_t = Lora::default().rank)]
-    lora_rank: usize,
-    /// LoRA's additions are multiplied by this over the rank
-    #[arg(long, value_name = "A", default_value_t = Lora::default().alpha)]
-    lora_alpha: f64,
-    /// Dropout before LoRA's additions
-    #[arg(long, value_name = "SHARE", default_value_t = Lora::default().dropout)]
-    lora_dropout: f32,
-    /// Products of each layer that LoRA adds to, divided by commas: query, key, value, attention-output, up, down or all
-    #[arg(long, value_name = "LIST", default_value = "query,value", value_parser = targets)]
-    lora_targets: Targets,
+    /// Rank of LoRA's additions [default: 8]
+    #[arg(long, value_name = "N")]
+    lora_rank: Option<usize>,
+    /// LoRA's additions are multiplied by this over the rank [default: 16]
+    #[arg(long, value_name = "A")]
+    lora_alpha: Option<f64>,
+    /// Dropout before LoRA's additions [default: 0]
+    #[arg(long, value_name = "SHARE")]
+    lora_dropout: Option<f32>,
+    /// Products of each layer that LoRA adds to, divided by commas: query, key, value, attention-output, up, down or all [default: query,value]
+    #[arg(long, value_name = "LIST", value_parser = targets)]
+    lora_targets: Option<Targets>,
     /// Multiply by alpha over the root of the rank (rsLoRA)
     #[arg(long)]
     rslora: bool,
@@ -105,20 +105,44 @@ struct Targets(Vec<Target>);
 impl MethodArgs {
     /// The choice, checked.
     pub fn selection(&self) -> Result<Selection> {
-        if self.no_merge && self.method != Kind::Lora {
-            bail!("--no-merge: only --method lora has an adapter");
+        let of_lora = [
+            ("--lora-rank", self.lora_rank.is_some()),
+            ("--lora-alpha", self.lora_alpha.is_some()),
+            ("--lora-dropout", self.lora_dropout.is_some()),
+            ("--lora-targets", self.lora_targets.is_some()),
+            ("--rslora", self.rslora),
+            ("--no-merge", self.no_merge),
+        ];
+        if let Some((flag, _)) = of_lora.iter().find(|(_, given)| *given && self.method != Kind::Lora) {
+            bail!("{flag} is for --method lora; this is --method {}", self.name());
+        }
+        if self.keep_norms && self.method != Kind::Bitfit {
+            bail!("--keep-norms is for --method bitfit; this is --method {}", self.name());
         }
         let method = match self.method {
             Kind::Full => Method::Full,
             Kind::Head => Method::Head,
             Kind::Bitfit => Method::BitFit { norms: !self.keep_norms },
             Kind::Lora => {
-                let targets = self.lora_targets.0.clone();
-                let (rank, alpha, dropout) = (self.lora_rank, self.lora_alpha, self.lora_dropout);
-                Method::Lora(Lora { rank, alpha, dropout, rank_stabilised: self.rslora, targets })
+                let usual = Lora::default();
+                Method::Lora(Lora {
+                    rank: self.lora_rank.unwrap_or(usual.rank),
+                    alpha: self.lora_alpha.unwrap_or(usual.alpha),
+                    dropout: self.lora_dropout.unwrap_or(usual.dropout),
+                    rank_stabilised: self.rslora,
+                    targets: self.lora_targets.as_ref().map_or(usual.targets, |targets| targets.0.clone()),
+                })
             }
         };
         Ok(Selection { method, frozen_layers: self.freeze_layers })
+    }
+
+    /// Refuses to freeze more layers than there are.
+    pub fn check_layers(&self, layers: usize) -> Result<()> {
+        if self.freeze_layers > layers {
+            bail!("--freeze-layers {}: the base has {layers} layers", self.freeze_layers);
+        }
+        Ok(())
     }
 
     /// The weight of each label, from the labels of the training rows.

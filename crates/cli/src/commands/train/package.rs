@@ -5,7 +5,7 @@ use crate::diagnostics::say;
 use crate::exit::Status;
 use anyhow::{Context, Result};
 use attackline_engine::Engine;
-use attackline_evaluate::{Report, SeveralReport, fit_independent_temperature, fit_temperature};
+use attackline_evaluate::{Report, SeveralReport, fit_independent_temperature, fit_temperature, temperature_is_at_bound};
 use attackline_model::{Labels, ModelFolder, Settings, TokenBatch, TrainingSummary};
 use attackline_train::{Example, Method, Outcome, TrainSettings, TrainingData, curves, write_adapter};
 use std::path::Path;
@@ -32,13 +32,17 @@ impl Run<'_> {
         let mut folder = self.base.with_head(labels, plain, self.outcome.weights.clone())?;
         let checked = Checked::new(&folder, &self.data.validation)?;
         say(format_args!(
-            "on the {} validation rows, with which the epoch and the temperature were chosen:\n{}",
+            "on the {} validation rows, with which the epoch and the temperature were chosen:\n{}\n{}",
             self.data.validation.len(),
-            checked.table
+            checked.table.trim_end(),
+            checked.rule
         ));
+        if temperature_is_at_bound(checked.temperature) {
+            say(format_args!("warning: {}", bound_words(checked.temperature)));
+        }
         folder.change_settings(|settings| settings.temperature = checked.temperature);
         folder.files.insert("training.svg".into(), curves(&folder.settings.name, &self.outcome.losses, &self.outcome.epochs).into_bytes());
-        folder.files.insert("README.md".into(), card::card(&folder, self, &checked.table).into_bytes());
+        folder.files.insert("README.md".into(), card::card(&folder, self, &checked.table, checked.rule).into_bytes());
         self.write(&folder, output).or_else(|error| self.rescue(&folder, error))?;
         say(format_args!("{}: the weights of epoch {}, temperature {:.3}", output.display(), self.outcome.best_epoch, checked.temperature));
         Ok(Status::Done)
@@ -46,12 +50,10 @@ impl Run<'_> {
 
     /// Writes the model, or the adapter alone. What the folder held before is taken away only when the new one is whole.
     fn write(&self, folder: &ModelFolder, output: &Path) -> Result<()> {
-        let mut name = output.file_name().unwrap_or_default().to_owned();
-        name.push(".new");
-        let fresh = output.with_file_name(name);
-        if fresh.exists() {
-            fs_err::remove_dir_all(&fresh)?;
-        }
+        let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        fs_err::create_dir_all(parent)?;
+        let home = tempfile::Builder::new().prefix(".attackline-").suffix(".partial").tempdir_in(parent)?;
+        let fresh = home.path().join("model");
         match &self.settings.selection.method {
             Method::Lora(lora) if self.args.method.no_merge => {
                 let base_name = self.args.base.to_string_lossy();
@@ -94,6 +96,26 @@ struct Checked {
     temperature: f32,
     /// The report, laid out.
     table: String,
+    /// How the rows were answered for it.
+    rule: &'static str,
+}
+
+/// How rows are answered where they have one label.
+const ONE_LABEL: &str = "Each row is answered here with its most probable label of all; attackline evaluate asks first whether the probability of an \
+                         attack reaches the threshold, so its figures may differ.";
+
+/// How rows are answered where they may have several.
+const SEVERAL_LABELS: &str = "Each row is answered here with the labels that are more probable than not; attackline evaluate counts a row as an attack \
+                              where the probability of one reaches the threshold, so its figures may differ.";
+
+/// What a temperature says that could not be fitted.
+fn bound_words(temperature: f32) -> String {
+    let why = if temperature < 1.0 {
+        "hardly a validation row is answered wrongly, which says little about how sure answers may be: validate with more rows, and harder ones"
+    } else {
+        "the answers to the validation rows are little better than guesses: look at the report above before you use the model"
+    };
+    format!("the temperature ends at a bound of its range ({temperature:.2}), so probabilities are not to be relied on; {why}")
 }
 
 impl Checked {
@@ -109,13 +131,14 @@ impl Checked {
         if labels.several() {
             let predicted: Vec<Vec<usize>> = answers.map(|row| (0..row.len()).filter(|&label| row[label] > 0.0).collect()).collect();
             let temperature = fit_independent_temperature(&logits, labels.len(), &truth);
-            return Ok(Self { temperature, table: SeveralReport::new(labels.names(), &truth, &predicted).to_string() });
+            let table = SeveralReport::new(labels.names(), &truth, &predicted).to_string();
+            return Ok(Self { temperature, table, rule: SEVERAL_LABELS });
         }
         let truth: Vec<usize> = truth.iter().map(|labels| labels[0]).collect();
         let predicted: Vec<usize> =
             answers.map(|row| (0..row.len()).fold(0, |best, label| if row[label] > row[best] { label } else { best })).collect();
         let temperature = fit_temperature(&logits, labels.len(), &truth);
-        Ok(Self { temperature, table: Report::new(labels.names(), &truth, &predicted).to_string() })
+        Ok(Self { temperature, table: Report::new(labels.names(), &truth, &predicted).to_string(), rule: ONE_LABEL })
     }
 }
 

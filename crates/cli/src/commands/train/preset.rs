@@ -42,8 +42,14 @@ pub fn expand(mut arguments: Vec<OsString>) -> Vec<OsString> {
         None => arguments.get(place + 1)?.to_str().map(str::to_owned),
     });
     let Some((_, flags)) = PRESETS.iter().find(|(preset, _)| name.as_deref() == Some(preset)) else { return arguments };
+    // A preset's settings of LoRA are of no use to another method that was asked for.
+    let lora = said("--method").is_none_or(|place| {
+        let given = arguments[place].to_str().and_then(|text| Some(text.split_once('=')?.1)).or_else(|| arguments.get(place + 1)?.to_str());
+        given == Some("lora")
+    });
+    let wanted = |flag: &str| said(flag).is_none() && (lora || !flag.starts_with("--lora-"));
     let added: Vec<OsString> =
-        flags.iter().filter(|(flag, _)| said(flag).is_none()).flat_map(|(flag, value)| [OsString::from(flag), OsString::from(value)]).collect();
+        flags.iter().filter(|(flag, _)| wanted(flag)).flat_map(|(flag, value)| [OsString::from(flag), OsString::from(value)]).collect();
     arguments.splice(2..2, added);
     arguments
 }
@@ -66,6 +72,10 @@ mod tests {
             ),
             "{line}"
         );
+        for method in ["--method full", "--method=full"] {
+            assert!(!expanded(&format!("attackline train --preset specification-lora {method}")).contains("--lora-"), "{method}");
+        }
+        assert!(expanded("attackline train --preset specification-lora --method lora").contains("--lora-rank 8"));
         assert!(expanded("attackline train --preset=specification-bitfit").contains("--method bitfit"));
         for unchanged in
             ["attackline train --preset other", "attackline train --preset", "attackline classify --preset specification-lora", "attackline"]
