@@ -51,30 +51,29 @@ impl<C: Classifier> LongLines<C> {
         answer.filter(|answer| attack(answer) > attack(&whole)).unwrap_or(whole)
     }
 
-    /// Each statement's probability of an attack; none where it is surely benign or can't be read.
+    /// Each statement's probability of an attack: none where it is a sentence, surely benign or can't be read.
     fn attacks(&self, statements: &[String], benign: usize) -> Vec<f32> {
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut attacks: Vec<Option<f32>> = {
+        let mut attacks: HashMap<&str, Option<f32>> = {
             let known = known();
-            statements.iter().map(|statement| known.get(statement).copied()).collect()
+            statements.iter().map(|statement| (statement.as_str(), known.get(statement).copied())).collect()
         };
-        let unknown: Vec<usize> = (0..statements.len()).filter(|&place| attacks[place].is_none()).collect();
+        let mut unknown: Vec<&str> = attacks.iter().filter(|(_, attack)| attack.is_none()).map(|(statement, _)| *statement).collect();
+        unknown.sort_unstable();
         for batch in unknown.chunks(BATCH) {
-            let doubtful = |place: &&usize| !self.inner.is_surely_benign(&statements[**place]);
-            let read: Vec<(usize, Encoded)> =
-                batch.iter().filter(doubtful).filter_map(|&place| Some((place, self.inner.encode(&statements[place]).ok()?))).collect();
-            let (places, lines): (Vec<usize>, Vec<Encoded>) = read.into_iter().unzip();
-            for (place, prediction) in places.into_iter().zip(self.inner.classify(&lines)) {
-                attacks[place] = Some(1.0 - prediction.scores[benign]);
-            }
+            let doubtful = |statement: &&&str| !is_prose(statement) && !self.inner.is_surely_benign(statement);
+            let read = batch.iter().filter(doubtful).filter_map(|statement| Some((*statement, self.inner.encode(statement).ok()?)));
+            let (read, lines): (Vec<&str>, Vec<Encoded>) = read.unzip();
+            let predictions = self.inner.classify(&lines);
+            attacks.extend(read.into_iter().zip(predictions.iter().map(|prediction| Some(1.0 - prediction.scores[benign]))));
         }
-        let attacks: Vec<f32> = attacks.into_iter().map(|attack| attack.unwrap_or(0.0)).collect();
+        let attack = |statement: &str| attacks[statement].unwrap_or(0.0);
         let mut known = known();
         if known.len() + unknown.len() > MOST_KNOWN {
             known.clear();
         }
-        known.extend(unknown.into_iter().map(|place| (statements[place].clone(), attacks[place])));
-        attacks
+        known.extend(unknown.iter().map(|statement| ((*statement).to_owned(), attack(statement))));
+        statements.iter().map(|statement| attack(statement)).collect()
     }
 }
 
@@ -90,7 +89,7 @@ fn discounted(mut prediction: Prediction, benign: usize) -> Prediction {
 /// The statements of a text in their order, and whether these are all.
 fn statements(text: &str) -> (Vec<&str>, bool) {
     let lines = text.split(['\n', '\r']).flat_map(|line| if line.len() > LONG_LINE { commands(line) } else { vec![line] });
-    let mut all: Vec<&str> = lines.map(str::trim).filter(|statement| statement.len() >= SHORTEST_STATEMENT && !is_prose(statement)).collect();
+    let mut all: Vec<&str> = lines.map(str::trim).filter(|statement| statement.len() >= SHORTEST_STATEMENT).collect();
     let whole = all.len() <= MOST_STATEMENTS;
     if !whole {
         all.drain(MOST_STATEMENTS / 4 * 3..all.len() - MOST_STATEMENTS / 4);
@@ -204,7 +203,10 @@ mod tests {
         let script = format!("{}dump all secrets\n{}", "Set-Item a b\n".repeat(50), "Get-Service x\n".repeat(50));
         let read = classifier.encode(&script).unwrap();
         assert_eq!((read.statements.len(), read.truncated), (101, false));
-        assert_eq!(classifier.attacks(&["dump".into(), "Get-Service dump".into()], 0), [0.96, 0.0], "what is surely benign is not read");
+        let some = ["dump", "Get-Service dump", "This was written to dump all the users of a domain.", "dump"].map(String::from);
+        for _ in 0..2 {
+            assert_eq!(classifier.attacks(&some, 0), [0.96, 0.0, 0.0, 0.96], "neither what is surely benign nor a sentence is read");
+        }
         let answers = classifier.classify(&[read, classifier.encode("dump").unwrap(), classifier.encode(&"Set-Item a b\n".repeat(9)).unwrap()]);
         let odds = |prediction: &Prediction| (1.0 - prediction.scores[0]) / prediction.scores[0];
         assert!((odds(&answers[0]) - 24.0 / DISCOUNT.exp()).abs() < 1e-3, "{:?}", answers[0]);
@@ -214,7 +216,7 @@ mod tests {
 
     #[test]
     fn statements_are_bounded_and_whole_characters() {
-        let (all, whole) = statements("a; b\n\r\n  Get-Process -Name x  \nThis script was written to show all the users of a domain.\n");
+        let (all, whole) = statements("a; b\n\r\n  Get-Process -Name x  \n");
         assert_eq!((all, whole), (vec!["Get-Process -Name x"], true));
         let one = format!("cmd /c rem {} & reg save HKLM\\SAM x.hiv;{}", "é".repeat(400), "net user ".repeat(90));
         let (all, _) = statements(&one);

@@ -25,7 +25,7 @@ const ROOM_FOR_NAMES: usize = 100;
 const SHORTEST_TEXT: usize = 24;
 
 /// The columns before the text: heading and most columns that it takes.
-const COLUMNS: [(&str, usize); 6] = [("ATTACK", 6), ("LABEL", 34), ("SCORE", 6), ("TIME", 23), ("HOST", 16), ("WHERE", 32)];
+const COLUMNS: [(&str, usize); 6] = [("ATTACK", 6), ("LABEL", 34), ("SCORE", 6), ("TIME", 23), ("HOST", 16), ("WHERE", 29)];
 
 /// Goes before the words that carry a decision.
 const BECAUSE: &str = "because: ";

@@ -86,7 +86,7 @@ fn decode_payload(text: &str) -> Option<String> {
         let is_switch = is_encoded_command_switch(flag);
         let decoded = if is_switch {
             payload(text, word, utf16)
-        } else if is_piped_to_base64(text, word.0) {
+        } else if is_piped_to_base64(text, word) {
             payload(text, word, |bytes| String::from_utf8(bytes.to_vec()).ok())
         } else {
             None
@@ -119,16 +119,25 @@ fn is_encoded_command_switch(word: &str) -> bool {
     name.len() < word.len() && !plain.is_empty() && (plain == "ec" || "encodedcommand".starts_with(&plain))
 }
 
-/// Whether `word` is what a Unix shell hands to `base64 -d`: `echo … | base64 -d | sh`, `base64 -d <<< …`.
-fn is_piped_to_base64(text: &str, start: usize) -> bool {
+/// How far before `<<<` the command begins that reads what stands behind it.
+const COMMAND_BYTES: usize = 256;
+
+/// Whether the word at these bytes is what a Unix shell hands to `base64 -d`: `echo … | base64 -d | sh`, `base64 -d <<< …`. Looks at little more
+/// than the word, since every word of a text is asked.
+fn is_piped_to_base64(text: &str, (start, end): (usize, usize)) -> bool {
     let decodes = |command: &str| {
         let mut words = command.split_whitespace();
         words.next() == Some("base64")
             && words.next().and_then(|option| option.split('|').next()).is_some_and(|option| matches!(option, "-d" | "-D" | "--decode"))
     };
-    let after = text[start..].split_once('|').is_some_and(|(word, command)| !word.trim_end().contains(char::is_whitespace) && decodes(command));
-    let before = || text[..start].trim_end().strip_suffix("<<<").and_then(|head| head.rfind("base64").map(|at| &head[at..])).is_some_and(decodes);
-    after || before()
+    let within = text[start..end].find('|').map(|bar| start + bar);
+    let pipe = within.or_else(|| text[end..].trim_start().starts_with('|').then(|| text.len() - text[end..].trim_start().len()));
+    let before = || {
+        let head = text[..start].trim_end().strip_suffix("<<<")?;
+        let head = &head[head.floor_char_boundary(head.len().saturating_sub(COMMAND_BYTES))..];
+        Some(&head[head.rfind("base64")?..])
+    };
+    pipe.is_some_and(|pipe| decodes(&text[pipe + 1..])) || before().is_some_and(decodes)
 }
 
 /// Whether `head` is PowerShell's program and switches, each with a value at most. How a command is handed over says little: management tools
