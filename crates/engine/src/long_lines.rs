@@ -25,8 +25,9 @@ const BATCH: usize = 64;
 /// Statements whose probability of an attack is remembered, since scripts say the same over and over. Then they are forgotten all at once.
 const MOST_KNOWN: usize = 1 << 15;
 
-/// A classifier that reads a text that is too long for it statement by statement besides; where a statement is more surely an attack than the
-/// beginning and the end together, its answer is the text's. Sentences are left out, since scripts have comments.
+/// A classifier that reads a text that is too long for it statement by statement besides; where a statement is to be reported and more surely an
+/// attack than the beginning and the end together, its answer is the text's. Less sure ones change nothing: the greatest of hundreds of
+/// probabilities would be no probability any more. Sentences are left out, since scripts have comments.
 pub struct LongLines<C> {
     inner: C,
     /// By the exact statement, so that it can't change an answer.
@@ -48,7 +49,7 @@ impl<C: Classifier> LongLines<C> {
         let surest = statements.iter().zip(self.attacks(statements, benign)).max_by(|a, b| a.1.total_cmp(&b.1));
         let read = surest.and_then(|(statement, _)| self.inner.encode(statement).ok());
         let answer = read.map(|read| discounted(self.inner.classify(&[read]).remove(0), benign));
-        answer.filter(|answer| attack(answer) > attack(&whole)).unwrap_or(whole)
+        answer.filter(|answer| attack(answer) >= self.inner.threshold().max(attack(&whole))).unwrap_or(whole)
     }
 
     /// Each statement's probability of an attack: none where it is a sentence, surely benign or can't be read.
