@@ -45,11 +45,12 @@ impl<C: Classifier> LongLines<C> {
         if statements.is_empty() {
             return whole;
         }
-        let attack = |prediction: &Prediction| 1.0 - prediction.scores[benign];
         let surest = statements.iter().zip(self.attacks(statements, benign)).max_by(|a, b| a.1.total_cmp(&b.1));
-        let read = surest.and_then(|(statement, _)| self.inner.encode(statement).ok());
-        let answer = read.map(|read| discounted(self.inner.classify(&[read]).remove(0), benign));
-        answer.filter(|answer| attack(answer) >= self.inner.threshold().max(attack(&whole))).unwrap_or(whole)
+        let least = self.inner.threshold().max(1.0 - whole.scores[benign]);
+        // Only what counts is read once more, for its techniques.
+        let counting = surest.filter(|(_, attack)| attack * kept_share(*attack) >= least);
+        let read = counting.and_then(|(statement, _)| self.inner.encode(statement).ok());
+        read.map_or(whole, |read| discounted(self.inner.classify(&[read]).remove(0), benign))
     }
 
     /// Each statement's probability of an attack: none where it is a sentence, surely benign or can't be read.
@@ -78,10 +79,15 @@ impl<C: Classifier> LongLines<C> {
     }
 }
 
+/// What is left of a probability of an attack, as a share of it, with [`DISCOUNT`] taken off its logit.
+fn kept_share(attack: f32) -> f32 {
+    1.0 / (attack + (1.0 - attack) * DISCOUNT.exp())
+}
+
 /// An answer with [`DISCOUNT`] taken off its logit of an attack.
 fn discounted(mut prediction: Prediction, benign: usize) -> Prediction {
     let attack = 1.0 - prediction.scores[benign];
-    let share = 1.0 / (attack + (1.0 - attack) * DISCOUNT.exp());
+    let share = kept_share(attack);
     prediction.scores.iter_mut().for_each(|score| *score *= share);
     prediction.scores[benign] = 1.0 - attack * share;
     prediction

@@ -203,7 +203,7 @@ async fn reload(State(app): State<Arc<App>>, Path(name): Path<String>) -> Result
 }
 
 async fn openapi(State(app): State<Arc<App>>) -> Json<Value> {
-    Json(describe::openapi(&app.models, !app.is_open()))
+    Json(describe::openapi(&app.models, !app.tokens().is_open()))
 }
 
 async fn techniques() -> Json<Value> {

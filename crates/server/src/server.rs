@@ -18,7 +18,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
@@ -48,7 +48,7 @@ pub struct App {
     pub(crate) models: Models,
     pub(crate) scheduler: Arc<Scheduler>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) tokens: RwLock<Tokens>,
+    tokens: RwLock<Tokens>,
     pub(crate) feedback: Option<Arc<Feedback>>,
     pub(crate) limits: Limits,
     rates: Rates,
@@ -60,9 +60,9 @@ pub struct App {
 }
 
 impl App {
-    /// Whether everybody is let in.
-    pub(crate) fn is_open(&self) -> bool {
-        self.tokens.read().unwrap_or_else(PoisonError::into_inner).is_open()
+    /// Who is let in now.
+    pub(crate) fn tokens(&self) -> RwLockReadGuard<'_, Tokens> {
+        self.tokens.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether the server has been told to stop.
@@ -240,9 +240,9 @@ async fn around(axum::extract::State(app): axum::extract::State<Arc<App>>, mut r
 fn admitted(app: &App, request: &Request, wanted: Option<Role>, peer: &str, is_loopback: bool) -> Result<(), ApiError> {
     let Some(wanted) = wanted else { return Ok(()) };
     let authorization = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    if !app.is_open() {
-        let role = app.tokens.read().unwrap_or_else(PoisonError::into_inner).role(authorization);
-        let Some(role) = role else {
+    let tokens = app.tokens();
+    if !tokens.is_open() {
+        let Some(role) = tokens.role(authorization) else {
             let message = if authorization.is_some() { "this token is not let in" } else { "a token is wanted: Authorization: Bearer …" };
             return Err(ApiError::new(StatusCode::UNAUTHORIZED, "token", message));
         };

@@ -47,7 +47,7 @@ impl<R: BufRead> CsvReader<R> {
             Ok(Found::OpenQuote(_)) => return Some(Err(ReadErrorKind::OpenHeader)),
             Err(error) => return Some(Err(ReadErrorKind::Io(error))),
         };
-        let names: Vec<String> = row.fields.iter().map(|field| lossy(field).trim().to_owned()).collect();
+        let names = row.names();
         let field = self.context.options.field.as_deref();
         Some(match text_column(&names, field) {
             Some(text) => Ok(Header { names, text }),
@@ -135,8 +135,7 @@ pub(crate) fn shape(text: &[u8]) -> Option<Shape> {
     let Some(Ok(Found::Row(header))) = rows.next_row() else {
         return None;
     };
-    let mut shape =
-        Shape { names: header.fields.iter().map(|field| lossy(field).trim().to_owned()).collect(), rows: Vec::new(), is_told: rows.is_told };
+    let mut shape = Shape { names: header.names(), rows: Vec::new(), is_told: rows.is_told };
     while let Some(Ok(row)) = rows.next_row() {
         shape.rows.push(match row {
             Found::Row(row) => row.fields.len(),
@@ -177,6 +176,13 @@ fn told_delimiter(start: &[u8]) -> Option<(u8, usize)> {
 struct Row {
     fields: Vec<Vec<u8>>,
     cut: bool,
+}
+
+impl Row {
+    /// Its fields as a header's names.
+    fn names(&self) -> Vec<String> {
+        self.fields.iter().map(|field| lossy(field).trim().to_owned()).collect()
+    }
 }
 
 enum Found {

@@ -4,6 +4,7 @@ mod bench;
 mod classify;
 mod evaluate;
 mod generate;
+mod hint;
 mod import;
 mod model;
 mod pretrain;

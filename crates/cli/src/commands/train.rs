@@ -4,7 +4,6 @@ mod card;
 mod data;
 mod dry_run;
 mod find_rate;
-pub mod hint;
 mod method;
 mod package;
 pub mod preset;

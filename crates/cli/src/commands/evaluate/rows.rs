@@ -1,6 +1,6 @@
 //! The rows that are measured on.
 
-use super::super::train::hint::{commonest, cut};
+use super::super::hint::{commonest, cut};
 use super::subject::Subject;
 use crate::diagnostics::say;
 use crate::exit::Unreadable;

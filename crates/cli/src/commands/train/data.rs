@@ -1,6 +1,6 @@
 //! Which rows a run learns from.
 
-use super::hint::{cut, hint};
+use super::super::hint::{cut, hint};
 use crate::diagnostics::say;
 use crate::exit::Unreadable;
 use anyhow::{Result, bail};
