@@ -3,6 +3,19 @@
 const string = (value) => (typeof value === "string" ? value : "");
 const object = (value) => (value !== null && typeof value === "object" ? value : {});
 
+const ISO = /^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)(?:[.,](\d+))?\s*(Z|UTC|[+-]\d\d:?\d\d)?$/i;
+const ZONE = /(?:Z|UTC|GMT|[+-]\d\d:?\d\d)$/i;
+
+/** A time in milliseconds, NaN where it is none. One without a zone counts as UTC: where the browser stands says nothing about the log. */
+export function instant(timestamp) {
+  const text = timestamp.trim();
+  const [, date, time, fraction = "0", zone = "Z"] = text.match(ISO) ?? [];
+  if (date) return Date.parse(`${date}T${time}.${fraction.slice(0, 3)}${zone.toUpperCase() === "UTC" ? "Z" : zone.replace(/(\d\d)(\d\d)$/, "$1:$2")}`);
+  // Without a year, browsers make one up.
+  if (!/\d{4}/.test(text)) return NaN;
+  return Date.parse(ZONE.test(text) ? text : `${text} UTC`);
+}
+
 /** A finding as the console holds it. `raw` is the answer as it came, `text` what was sent, where that is known: an error has no text. */
 export class Finding {
   constructor(raw, id, input, line, text = "") {
@@ -30,7 +43,7 @@ export class Finding {
     this.top = Array.isArray(raw.top) ? raw.top.filter((entry) => typeof entry?.label === "string" && typeof entry.score === "number") : [];
     this.truncated = raw.truncated === true;
     this.timestamp = string(event.timestamp);
-    this.time = this.timestamp === "" ? NaN : Date.parse(this.timestamp);
+    this.time = instant(this.timestamp);
     this.host = string(event.host);
     this.user = string(event.user);
     this.image = string(event.image);
@@ -60,9 +73,15 @@ export class Finding {
     return this.raw.evidence;
   }
 
-  /** The time as the log wrote it, without the letters that ISO 8601 puts in. */
+  /** The time as the log wrote it, without the letters that ISO 8601 puts in; a zone other than UTC stays. */
   shownTime() {
-    const iso = this.timestamp.match(/^(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d)/);
-    return iso ? `${iso[1]} ${iso[2]}` : this.timestamp;
+    const [, date, time, , zone = ""] = this.timestamp.trim().match(ISO) ?? [];
+    if (!date) return this.timestamp;
+    return `${date} ${time}${/[1-9]/.test(zone) ? ` ${zone}` : ""}`;
+  }
+
+  /** Whether the log wrote a time without saying of which zone. */
+  get isZoneless() {
+    return !Number.isNaN(this.time) && !ZONE.test(this.timestamp.trim());
   }
 }

@@ -80,12 +80,14 @@ export class Matrix {
 
   #column(tactic, cells, found, most) {
     const sum = cells.reduce((total, { id }) => total + (found.get(id)?.attacks ?? 0), 0);
+    const abstained = cells.reduce((total, { id }) => total + (found.get(id)?.abstained ?? 0), 0);
+    const said = sum > 0 ? plural(sum, "finding") : abstained > 0 ? `${count(abstained)} abstained` : plural(cells.length, "technique");
     const { filter } = this.store;
     const head = h(
       "button.tactic",
       { type: "button", "data-key": `tactic-${tactic.shortname}`, "aria-pressed": filter.tactic === tactic.shortname && tactic.shortname !== "", disabled: sum === 0 || tactic.shortname === "", onclick: () => this.choose({ tactic: tactic.shortname, technique: "", kind: "attack" }) },
       h("b", {}, tactic.name),
-      h("span.muted", {}, sum > 0 ? plural(sum, "finding") : plural(cells.length, "technique")),
+      h("span.muted", {}, said),
     );
     return h("section", { role: "listitem", "aria-label": tactic.name }, head, cells.map((technique) => this.#cell(technique, tactic, found.get(technique.id), most)));
   }

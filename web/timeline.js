@@ -70,7 +70,7 @@ export class Timeline {
     Object.assign(this, { data, labels, inner, buckets, axisShown: axis });
     const focused = document.activeElement === this.svg;
     this.svg = this.#chart();
-    this.readout = h("p.readout.muted", { role: "status" }, this.#summary(findings.length));
+    this.readout = h("p.readout.muted", { role: "status" }, this.#summary(findings));
     root.replaceChildren(this.#head(timed), this.readout, h("div.sheet.chart", {}, this.svg));
     if (focused) this.svg.focus();
   }
@@ -82,11 +82,13 @@ export class Timeline {
     return h("div.view-head", {}, h("h2", {}, "Timeline"), legend, h("span.muted.hint", {}, "Drag over a stretch, or use ← → and Enter, to filter"), h("span.grow"), h("div.segments", { role: "group", "aria-label": "Axis" }, buttons));
   }
 
-  #summary(total) {
+  #summary(findings) {
     const { data } = this;
-    const missing = total - data.placed;
+    const missing = findings.length - data.placed;
+    const zoneless = this.axisShown === "time" ? findings.reduce((sum, finding) => sum + (finding.isZoneless ? 1 : 0), 0) : 0;
+    const guessed = zoneless > 0 ? `; ${plural(zoneless, "time")} without a zone taken for UTC` : "";
     const attacks = data.attack.reduce((sum, value) => sum + value, 0);
-    return `${plural(attacks, "attack")} among ${plural(data.placed, "line")}, ${this.#said(data.from)} to ${this.#said(data.to)}${missing > 0 ? `; ${plural(missing, "line")} without a time left out` : ""}`;
+    return `${plural(attacks, "attack")} among ${plural(data.placed, "line")}, ${this.#said(data.from)} to ${this.#said(data.to)}${missing > 0 ? `; ${plural(missing, "line")} without a time left out` : ""}${guessed}`;
   }
 
   #said(value) {

@@ -7,6 +7,7 @@ import { answers, ApiError } from "../client.js";
 import { encodedCommand } from "../decode.js";
 import { cell, csv, escaped, FORMATS, html, navigator } from "../export.js";
 import { parse } from "../filter.js";
+import { Finding, instant } from "../finding.js";
 import { dropped } from "../intake.js";
 import { Jobs, rest } from "../jobs.js";
 import { Store } from "../store.js";
@@ -304,6 +305,32 @@ test("encoded commands are decoded, other words are not", () => {
   assert.equal(encodedCommand(`powershell -nop -enc ${encoded}`), "Get-LocalUser | Out-Null");
   assert.equal(encodedCommand(`pwsh /EncodedCommand "${encoded}"`), "Get-LocalUser | Out-Null");
   for (const text of ["powershell -enc", "powershell -ExecutionPolicy Unrestricted1234567890", `powershell -enc ${"A".repeat(17)}`, "tar -e AAAAAAAAAAAAAAAAAAAAAAAA"]) assert.equal(encodedCommand(text), null, text);
+});
+
+test("times are the same wherever the browser stands", () => {
+  const utc = Date.UTC(2026, 2, 9, 8, 18, 32);
+  const { TZ } = process.env;
+  try {
+    for (const zone of ["America/New_York", "Asia/Tokyo", "UTC"]) {
+      process.env.TZ = zone;
+      for (const text of ["2026-03-09 08:18:32", "2026-03-09T08:18:32", "2026-03-09T08:18:32Z", "2026-03-09 08:18:32 UTC", "2026-03-09T09:18:32+01:00", "2026-03-09T09:18:32+0100", "3/9/2026 8:18:32 AM", "Mar 9, 2026 08:18:32 GMT"])
+        assert.equal(instant(text), utc, `${text} in ${zone}`);
+      assert.equal(instant("2026-03-09T08:18:32.1234567Z"), utc + 123);
+      for (const text of ["", "Mar  9 08:18:32", "yesterday", "08:18:32"]) assert.ok(Number.isNaN(instant(text)), text);
+    }
+  } finally {
+    if (TZ === undefined) delete process.env.TZ;
+    else process.env.TZ = TZ;
+  }
+});
+
+test("a time says of which zone it is where that is not UTC", () => {
+  const shown = (timestamp) => new Finding({ label: "Benign", event: { timestamp } }, 0, { given: "", name: "" }, 1);
+  assert.equal(shown("2026-03-09T08:18:32.5Z").shownTime(), "2026-03-09 08:18:32");
+  assert.equal(shown("2026-03-09T08:18:32+00:00").shownTime(), "2026-03-09 08:18:32");
+  assert.equal(shown("2026-03-09T10:18:32+02:00").shownTime(), "2026-03-09 10:18:32 +02:00");
+  assert.equal(shown("9 March").shownTime(), "9 March");
+  assert.deepEqual(["2026-03-09 08:18:32", "2026-03-09T08:18:32Z", "2026-03-09T08:18:32-05:00", "", "soon"].map((time) => shown(time).isZoneless), [true, false, false, false, false]);
 });
 
 test("findings are spread over time, those without one left out", () => {
