@@ -586,6 +586,40 @@ onPage("dark follows the system and the switch", { colorScheme: "dark" }, async 
   assert.equal(await ground(), light, "the choice is kept");
 });
 
+/** The contrast of an element's text with what it stands on, as WCAG counts it. */
+const contrast = (page, selector) =>
+  page.locator(selector).first().evaluate((element) => {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 1, height: 1 }).getContext("2d", { willReadFrequently: true });
+    const light = (color, opacity = 1) => {
+      canvas.globalAlpha = opacity;
+      canvas.fillStyle = color;
+      canvas.fillRect(0, 0, 1, 1);
+      const [red, green, blue] = [...canvas.getImageData(0, 0, 1, 1).data].map((value) => (value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4));
+      return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+    };
+    const around = [];
+    for (let at = element; at; at = at.parentElement) around.unshift(getComputedStyle(at));
+    let ground = 0;
+    for (const style of around) ground = light(style.backgroundColor);
+    const text = light(around.at(-1).color, around.reduce((opacity, style) => opacity * style.opacity, 1));
+    return (Math.max(text, ground) + 0.05) / (Math.min(text, ground) + 0.05);
+  });
+
+for (const colorScheme of ["light", "dark"]) {
+  onPage(`what decides can be read, ${colorScheme}`, { colorScheme, skip: standInOnly, setup: (page) => paste(page, `${"reg save HKLM\\SAM x\n".repeat(9)}whoami\nipconfig\ndir`) }, async (page) => {
+    const read = async (...selectors) => {
+      for (const selector of selectors) assert.ok((await contrast(page, selector)) >= 4.5, `${selector}: ${await contrast(page, selector)}`);
+    };
+    await read(".row.active mark.level-4", ".row:not(.active) mark.level-4", ".row.attack .identifier", ".row.abstained .identifier", ".row.benign .text");
+    await page.click("[data-view=matrix]");
+    await read(".matrix .shade-6 .identifier", ".matrix .shade-1 .identifier");
+    await page.click("text=Model's labels");
+    await read(".matrix .shade-0 .identifier");
+    await page.click("#add");
+    await read("#classify kbd");
+  });
+}
+
 onPage("what the page needs for a screen reader is there", {}, async (page) => {
   assert.equal(await page.getAttribute("#grid", "role"), "grid");
   assert.equal(await page.getAttribute("#grid", "aria-rowcount"), "6");
