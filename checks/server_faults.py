@@ -229,7 +229,7 @@ def model_replaced(program, _):
             reloaded(1, "what could be was loaded again")
             shutil.rmtree(model)
             other.rename(model)
-            reloaded(1, "certificates: loaded again")
+            reloaded(1, ": loaded again")
             time.sleep(0.5)
             ended.set()
             for thread in threads:
