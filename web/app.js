@@ -204,10 +204,11 @@ async function mark(verdict) {
   const said = verdict === "benign" && finding.kind === "benign" ? "right" : verdict;
   const correct = said === "wrong" ? await dialogs.chooseTechnique(finding, catalog) : "";
   if (correct === null) return;
+  const before = finding.mark;
   await attempt(async () => {
     if (!(await reviews.mark(finding, said, correct))) return;
     dialogs.toast(`Line ${finding.line ?? "?"} marked ${said}${correct ? `: it is ${correct}` : ""}`, { action: { title: "Undo (u)", run: () => undo(finding) } });
-  });
+  }, ({ status }) => (finding.mark === before ? `Mark of line ${finding.line ?? "?"}${status > 0 ? "" : ", which may not have been kept"}: ` : ""));
 }
 
 async function undo(finding) {
@@ -217,11 +218,12 @@ async function undo(finding) {
   });
 }
 
-async function attempt(task) {
+/** Says what went wrong, after what that means. */
+async function attempt(task, meaning = () => "") {
   try {
     await task();
   } catch (error) {
-    dialogs.toast(error.message, { error: true });
+    dialogs.toast(`${meaning(error)}${error.message}`, { error: true });
   }
 }
 

@@ -105,7 +105,8 @@ export function toast(text, { error = false, stays = error, action = null } = {}
   message.append(h("button.icon", { type: "button", "aria-label": "Dismiss", onclick: close }, "✕"));
   // One message is enough, except for errors; what an error offers is never taken away.
   const toasts = by("toasts");
-  for (const old of [...toasts.children]) if (!old.classList.contains("error") || (toasts.children.length > 3 && !old.classList.contains("asks"))) old.remove();
+  const isSaid = (old) => !old.classList.contains("asks") && old.firstChild.textContent === message.firstChild.textContent;
+  for (const old of [...toasts.children]) if (isSaid(old) || !old.classList.contains("error") || (toasts.children.length > 3 && !old.classList.contains("asks"))) old.remove();
   toasts.append(message);
   if (!stays) setTimeout(close, 6000);
   return close;

@@ -620,6 +620,24 @@ for (const colorScheme of ["light", "dark"]) {
   });
 }
 
+onPage("a mark that is not kept says so, once", { skip: standInOnly }, async (page) => {
+  await page.click("text=reg save");
+  const said = () => page.$$eval(".toast.error", (toasts) => toasts.map((toast) => toast.firstChild.textContent));
+  await page.route("**/api/v1/feedback", (route) => route.abort());
+  for (const key of ["y", "b"]) {
+    await page.keyboard.press(key);
+    await page.waitForSelector(".toast.error");
+    await page.waitForTimeout(200);
+  }
+  assert.deepEqual(await said(), ["Mark of line 4, which may not have been kept: The server does not answer. Is `attackline serve` still running?"]);
+  await page.unroute("**/api/v1/feedback");
+  await page.route("**/api/v1/feedback", (route) => route.fulfill({ status: 503, json: { error: "the mark was not kept: the disk is full", error_type: "storage" } }));
+  await page.keyboard.press("y");
+  await page.waitForFunction(() => document.querySelectorAll(".toast.error").length === 2);
+  assert.equal((await said())[1], "Mark of line 4: the mark was not kept: the disk is full");
+  assert.equal(await page.locator(".verdict[aria-pressed=true]").count(), 0);
+});
+
 onPage("what the page needs for a screen reader is there", {}, async (page) => {
   assert.equal(await page.getAttribute("#grid", "role"), "grid");
   assert.equal(await page.getAttribute("#grid", "aria-rowcount"), "6");
