@@ -82,6 +82,8 @@ export class Details {
     const several = Array.isArray(finding.raw.labels) ? finding.raw.labels.filter((label) => typeof label === "string" && label !== finding.label) : [];
     if (several.length > 0) words += ` The line also reaches it with ${clipped(several.join(", "), 300)}.`;
     if (next && finding.kind !== "error") words += ` Next comes ${clipped(next.label, 60)} with ${next.score.toFixed(3)}.`;
+    // It moves the line's own, up or down: without this, equal lines with unequal answers are a riddle.
+    if (!Number.isNaN(finding.parentAttack) && finding.kind !== "error") words += ` What started the line was heard too: alone, its probability of an attack is ${finding.parentAttack.toFixed(4)}.`;
     return h("section", { "aria-label": "Why" }, h("p.why", {}, words), finding.truncated && h("p.note", {}, "✂ The line is longer than the model reads: its middle was not taken into account."));
   }
 
@@ -189,7 +191,7 @@ export class Details {
     const model = [finding.model, finding.modelVersion].filter(Boolean).join(" ");
     const entries = [
       ["Line", place], ["Time", finding.timestamp], ["Host", finding.host], ["User", finding.user], ["Image", finding.image], ["Parent", finding.parent],
-      ["Parent alone", Number.isNaN(finding.parentAttack) ? "" : `an attack: ${finding.parentAttack.toFixed(4)}`],
+      ["Parent’s attack", Number.isNaN(finding.parentAttack) ? "" : finding.parentAttack.toFixed(4)],
       ["File", finding.file], ["Record", finding.record === null ? "" : String(finding.record)], ["Model", model],
     ].filter(([, value]) => value !== "");
     // What else a row of NDJSON carried.

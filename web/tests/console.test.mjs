@@ -620,6 +620,16 @@ for (const colorScheme of ["light", "dark"]) {
   });
 }
 
+onPage("a line's page says that its parent was heard", {}, async (page) => {
+  const finding = { line: 1, text: "net user", label: "T1087.001", score: 0.95, attack: 0.9779, parent_attack: 0.9943, abstained: false, top: [], truncated: false, event: { parent: "powershell -enc AAAA" } };
+  await page.route("**/api/v1/classify", (route) => route.fulfill({ contentType: "application/x-ndjson", body: `${JSON.stringify(finding)}\n` }));
+  await paste(page, "net user");
+  await page.keyboard.press("End");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#details:not([hidden])");
+  assert.match(await page.textContent(".why"), /What started the line was heard too: alone, its probability of an attack is 0\.9943\./);
+});
+
 onPage("a mark that is not kept says so, once", { skip: standInOnly }, async (page) => {
   await page.click("text=reg save");
   const said = () => page.$$eval(".toast.error", (toasts) => toasts.map((toast) => toast.firstChild.textContent));
