@@ -8,11 +8,13 @@ use std::io::{self, BufRead};
 use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
 use serde_json::{Map, Value};
 
+use crate::event_queue::EventQueue;
 use crate::line::tidy;
 use crate::quotes::{Quotes, Verdict};
 use crate::reader::{Context, Item, LineReader};
 use crate::rewind::Rewind;
-use crate::row_names::{row_event, text_column, wanted_names};
+use crate::row_names::{may_be_event, row_event, text_column, wanted_names};
+use crate::whole_event::whole_event;
 use crate::{LogLine, ReadErrorKind};
 
 /// What may stand between fields.
@@ -25,20 +27,21 @@ pub(crate) struct CsvReader<R> {
     context: Context,
     header: Option<Header>,
     row: u64,
-    /// A line that waits behind an error.
-    next: Option<Item>,
+    /// Lines that wait behind an error, and those of rows that hold events.
+    queue: EventQueue,
     ended: bool,
 }
 
 struct Header {
     names: Vec<String>,
     text: usize,
+    may_be_event: bool,
 }
 
 impl<R: BufRead> CsvReader<R> {
     pub(crate) fn new(reader: R, context: Context) -> Self {
         let rows = Rows::new(reader, context.options.max_line_bytes, context.options.max_record_bytes);
-        Self { rows, context, header: None, row: 0, next: None, ended: false }
+        Self { rows, context, header: None, row: 0, queue: EventQueue::default(), ended: false }
     }
 
     fn read_header(&mut self) -> Option<Result<Header, ReadErrorKind>> {
@@ -50,7 +53,7 @@ impl<R: BufRead> CsvReader<R> {
         let names = row.names();
         let field = self.context.options.field.as_deref();
         Some(match text_column(&names, field) {
-            Some(text) => Ok(Header { names, text }),
+            Some(text) => Ok(Header { may_be_event: may_be_event(&names[text]), names, text }),
             None => {
                 let mut header = names.join(", ");
                 tidy(&mut header, 300);
@@ -59,7 +62,10 @@ impl<R: BufRead> CsvReader<R> {
         })
     }
 
-    fn line(&self, header: &Header, row: Row) -> Item {
+    fn take_row(&mut self, row: Row) {
+        let Some(header) = &self.header else {
+            return;
+        };
         let mut cut = row.cut;
         let mut text = None;
         let mut input = Map::new();
@@ -72,16 +78,37 @@ impl<R: BufRead> CsvReader<R> {
         }
         let Some(mut text) = text else {
             let name = header.names[header.text].clone();
-            return Err(self.context.record_error(self.row, ReadErrorKind::MissingField(name)));
+            return self.queue.push_item(Err(self.context.record_error(self.row, ReadErrorKind::MissingField(name))));
         };
-        cut |= tidy(&mut text, self.context.options.max_line_bytes);
         let event = row_event(&input);
-        Ok(LogLine { text, source: self.context.source(self.row), event, input: (!input.is_empty()).then_some(input), cut })
+        let input = (!input.is_empty()).then_some(input);
+        if let Some(row) = header.may_be_event.then(|| whole_event(&text)).flatten() {
+            return self.queue.push_event(&self.context, self.row, &row, input);
+        }
+        cut |= tidy(&mut text, self.context.options.max_line_bytes);
+        self.queue.push_item(Ok(LogLine { text, source: self.context.source(self.row), event, input, cut }));
     }
 
-    fn end_with(&mut self, kind: ReadErrorKind) -> Option<Item> {
+    fn take(&mut self, found: Found) {
+        self.row += 1;
+        match found {
+            Found::Row(row) => self.take_row(row),
+            Found::OpenQuote(row) => {
+                self.queue.push_item(Err(self.context.record_error(self.row, ReadErrorKind::OpenQuote)));
+                // The text may stand before the quote: whoever opens it doesn't hide that either.
+                if self.header.as_ref().is_some_and(|header| row.fields.len() > header.text) {
+                    self.take_row(row);
+                }
+            }
+        }
+    }
+
+    fn end_with(&mut self, kind: Option<ReadErrorKind>) {
         self.ended = true;
-        Some(Err(self.context.file_error(kind)))
+        self.queue.finish(&self.context);
+        if let Some(kind) = kind {
+            self.queue.push_item(Err(self.context.file_error(kind)));
+        }
     }
 }
 
@@ -89,37 +116,35 @@ impl<R: BufRead> Iterator for CsvReader<R> {
     type Item = Item;
 
     fn next(&mut self) -> Option<Item> {
-        if let Some(item) = self.next.take() {
-            return Some(item);
-        }
-        if self.ended {
-            return None;
-        }
-        if self.header.is_none() {
-            match self.read_header()? {
-                Ok(header) => self.header = Some(header),
-                Err(kind) => return self.end_with(kind),
+        loop {
+            if let Some(item) = self.queue.pop() {
+                return Some(item);
             }
-        }
-        match self.rows.next_row()? {
-            Ok(found) => {
-                self.row += 1;
-                let header = self.header.as_ref()?;
-                Some(match found {
-                    Found::Row(row) => self.line(header, row),
-                    // The text may stand before the quote: whoever opens it doesn't hide that either.
-                    Found::OpenQuote(row) => {
-                        self.next = (row.fields.len() > header.text).then(|| self.line(header, row));
-                        Err(self.context.record_error(self.row, ReadErrorKind::OpenQuote))
-                    }
-                })
+            if self.ended {
+                return None;
             }
-            Err(error) => self.end_with(ReadErrorKind::Io(error)),
+            if self.header.is_none() {
+                match self.read_header() {
+                    Some(Ok(header)) => self.header = Some(header),
+                    Some(Err(kind)) => self.end_with(Some(kind)),
+                    None => self.end_with(None),
+                }
+                continue;
+            }
+            match self.rows.next_row() {
+                Some(Ok(found)) => self.take(found),
+                Some(Err(error)) => self.end_with(Some(ReadErrorKind::Io(error))),
+                None => self.end_with(None),
+            }
         }
     }
 }
 
-impl<R: BufRead + Send> LineReader for CsvReader<R> {}
+impl<R: BufRead + Send> LineReader for CsvReader<R> {
+    fn skipped(&self) -> u64 {
+        self.queue.skipped
+    }
+}
 
 /// A header's names and the number of fields of the rows behind it.
 pub(crate) struct Shape {
@@ -302,7 +327,7 @@ mod tests {
             None,
             "a,b\n1,2\n",
             &[
-                "! no column text or CommandLine or process.command_line or ProcessCommandLine or ScriptBlockText or message (the header has: a, b; --field NAME names the one with the text)",
+                "! no column text or CommandLine or process.command_line or ProcessCommandLine or ScriptBlockText or EventXML or message or _raw (the header has: a, b; --field NAME names the one with the text)",
             ],
         );
         check(Some("c"), "a,b\n1,2\n", &["! no column \"c\" (the header has: a, b; --field NAME names the one with the text)"]);
@@ -313,6 +338,17 @@ mod tests {
         let (items, _) = read_items(Format::Csv, None, b"z,text,a\n1,x,2\n");
         let input = items[0].as_ref().unwrap().input.as_ref().unwrap();
         assert_eq!(serde_json::to_string(input).unwrap(), r#"{"z":"1","a":"2"}"#);
+    }
+
+    #[test]
+    fn a_cell_that_is_a_whole_event_is_read_as_one() {
+        let part = |number: u32, text: &str| {
+            let data = [("MessageNumber", number.to_string().as_str()), ("MessageTotal", "2"), ("ScriptBlockText", text), ("ScriptBlockId", "b")]
+                .map(|(name, value)| format!("<Data Name=\"\"{name}\"\">{value}</Data>"));
+            format!("\"<Event><System><EventID>4104</EventID></System><EventData>{}</EventData></Event>\"", data.concat())
+        };
+        let rows = format!("_time,_raw\n1,{}\n2,<Event><System><EventID>7</EventID></System></Event>\n3,{}\n", part(1, "a"), part(2, "b"));
+        check(Format::Csv, None, &rows, &["1 ab"], 1);
     }
 
     #[test]

@@ -7,9 +7,10 @@ use crate::csv::shape;
 use crate::encoding::{Encoding, Utf16Reader, encoding_of};
 use crate::events::is_windows_event;
 use crate::json_rows::{JsonRows, is_heading};
-use crate::magic::{Foreign, event_xml, foreign};
+use crate::magic::{Foreign, foreign, foreign_xml};
 use crate::reader::Context;
 use crate::row_names::{has_text, text_column};
+use crate::xml_kind::xml_kind;
 use crate::{Format, ReadOptions, evtx};
 
 /// How many bytes are looked at.
@@ -35,7 +36,10 @@ pub(crate) fn detect(prefix: &[u8], name: &str, field: Option<&str>) -> Content 
         None if prefix.starts_with(evtx::MAGIC) => Content::Log(Format::Evtx),
         None => match (foreign(prefix), decoded(prefix)) {
             (Some(foreign), _) => Content::Foreign(foreign),
-            (None, Some(text)) => event_xml(&text).map_or_else(|| Content::Log(text_format(&text, name, field)), Content::Foreign),
+            (None, Some(text)) => match xml_kind(&text) {
+                Some(kind) => foreign_xml(kind).map_or(Content::Log(Format::WindowsXml), Content::Foreign),
+                None => Content::Log(text_format(&text, name, field)),
+            },
             (None, None) => Content::Unknown,
         },
     }

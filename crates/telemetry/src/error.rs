@@ -49,7 +49,7 @@ pub enum ReadErrorKind {
     #[error("can't be read: {0}")]
     Io(#[source] io::Error),
     /// The content is no known log format.
-    #[error("not a log file that attackline knows (text, JSON, CSV, EVTX, Windows JSON, auditd, or .gz or .zip of these)")]
+    #[error("not a log file that attackline knows (text, JSON, CSV, EVTX, Windows events as JSON or XML, auditd, or .gz or .zip of these)")]
     UnknownFormat,
     /// The content is something that is known to be no log that is read.
     #[error("{what}, which attackline doesn't read{way}")]
@@ -104,6 +104,12 @@ pub enum ReadErrorKind {
     /// The file doesn't start as an event log does.
     #[error("not a Windows event log (EVTX)")]
     NotEvtx,
+    /// A damaged event as XML.
+    #[error("damaged XML: {0}")]
+    Xml(String),
+    /// The file holds no event as XML.
+    #[error("no Windows event as XML in it")]
+    NoXmlEvent,
     /// A line that is no audit record.
     #[error("not an auditd record: {0}")]
     Auditd(String),

@@ -25,6 +25,7 @@ struct ScriptBlock {
     /// The record of the first part that was read.
     record: u64,
     event: Event,
+    input: Option<Map<String, Value>>,
     parts: BTreeMap<u64, String>,
     bytes: usize,
 }
@@ -34,21 +35,29 @@ impl EventQueue {
         self.ready.pop_front()
     }
 
-    pub(crate) fn push_error(&mut self, item: Item) {
+    pub(crate) fn push_item(&mut self, item: Item) {
         self.ready.push_back(item);
     }
 
-    pub(crate) fn push_event(&mut self, context: &Context, record: u64, row: &Map<String, Value>) {
+    /// `input` is what else the row had that the event was a member of.
+    pub(crate) fn push_event(&mut self, context: &Context, record: u64, row: &Map<String, Value>, input: Option<Map<String, Value>>) {
         match map_event(row) {
             Mapped::Skip => self.skipped += 1,
             Mapped::Incomplete(field) => {
                 let kind = ReadErrorKind::MissingField(field.to_owned());
                 self.ready.push_back(Err(context.record_error(record, kind)));
             }
-            Mapped::Text(text, event) => self.push_line(context, record, text, event, false),
+            Mapped::Text(text, event) => self.push_line(context, LogLine { text, source: context.source(record), event, input, cut: false }),
             Mapped::Part { block, number, total, text, event } => {
-                self.push_part(context, ScriptBlock { id: block, total, record, event, parts: BTreeMap::new(), bytes: 0 }, number, text);
+                self.push_part(context, ScriptBlock { id: block, total, record, event, input, parts: BTreeMap::new(), bytes: 0 }, number, text);
             }
+        }
+    }
+
+    /// Gives out what an event tells that is damaged: its text may be cut.
+    pub(crate) fn push_damaged(&mut self, context: &Context, record: u64, row: &Map<String, Value>) {
+        if let Mapped::Text(text, event) | Mapped::Part { text, event, .. } = map_event(row) {
+            self.push_line(context, LogLine { text, source: context.source(record), event, input: None, cut: true });
         }
     }
 
@@ -96,11 +105,11 @@ impl EventQueue {
     fn push_block(&mut self, context: &Context, block: ScriptBlock) {
         let missing = (block.parts.len() as u64) < block.total;
         let text = block.parts.into_values().collect();
-        self.push_line(context, block.record, text, block.event, missing);
+        self.push_line(context, LogLine { text, source: context.source(block.record), event: block.event, input: block.input, cut: missing });
     }
 
-    fn push_line(&mut self, context: &Context, record: u64, mut text: String, event: Event, cut: bool) {
-        let cut = tidy(&mut text, context.options.max_line_bytes) || cut;
-        self.ready.push_back(Ok(LogLine { text, source: context.source(record), event, input: None, cut }));
+    fn push_line(&mut self, context: &Context, mut line: LogLine) {
+        line.cut |= tidy(&mut line.text, context.options.max_line_bytes);
+        self.ready.push_back(Ok(line));
     }
 }

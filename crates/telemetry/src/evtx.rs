@@ -78,14 +78,14 @@ impl<R: Read> EvtxReader<R> {
                 record.into_json_value().map(|record| (id, record.data))
             });
             match value {
-                Ok((id, Value::Object(row))) => self.queue.push_event(&self.context, id, &row),
+                Ok((id, Value::Object(row))) => self.queue.push_event(&self.context, id, &row, None),
                 Ok((id, _)) => {
                     let kind = ReadErrorKind::Evtx("the record holds no event".to_owned());
-                    self.queue.push_error(Err(self.context.record_error(id, kind)));
+                    self.queue.push_item(Err(self.context.record_error(id, kind)));
                 }
                 Err(error) => {
                     let error = crate::ReadError::in_record(&self.context.file, None, ReadErrorKind::Evtx(format!("chunk {number}: {error}")));
-                    self.queue.push_error(Err(error));
+                    self.queue.push_item(Err(error));
                 }
             }
         }
@@ -94,14 +94,14 @@ impl<R: Read> EvtxReader<R> {
     /// Reports damage that the file goes on after.
     fn damage(&mut self, what: String) {
         let error = crate::ReadError::in_record(&self.context.file, None, ReadErrorKind::Evtx(what));
-        self.queue.push_error(Err(error));
+        self.queue.push_item(Err(error));
     }
 
     fn end_with(&mut self, kind: Option<ReadErrorKind>) {
         self.ended = true;
         self.queue.finish(&self.context);
         if let Some(kind) = kind {
-            self.queue.push_error(Err(self.context.file_error(kind)));
+            self.queue.push_item(Err(self.context.file_error(kind)));
         }
     }
 }

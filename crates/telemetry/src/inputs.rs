@@ -17,6 +17,7 @@ use crate::ndjson::NdjsonReader;
 use crate::reader::{Context, Item, LineReader};
 use crate::text::TextReader;
 use crate::windows_json::WindowsJsonReader;
+use crate::windows_xml::WindowsXmlReader;
 use crate::{Format, ReadError, ReadErrorKind, ReadOptions};
 
 /// How many archives may stand inside each other: a `.gz` or `.zip` inside a `.zip`.
@@ -326,6 +327,7 @@ fn open(format: Format, prefix: &[u8], mut stream: Stream, context: Context) -> 
         Format::Ndjson => Box::new(NdjsonReader::new(text, context)),
         Format::Csv => Box::new(CsvReader::new(text, context)),
         Format::WindowsJson => Box::new(WindowsJsonReader::new(text, context)),
+        Format::WindowsXml => Box::new(WindowsXmlReader::new(text, context)),
         Format::Auditd => Box::new(AuditdReader::new(text, context)),
     }
 }

@@ -28,7 +28,12 @@ mod reader;
 mod rewind;
 mod row_names;
 mod text;
+mod whole_event;
 mod windows_json;
+mod windows_xml;
+mod xml_events;
+mod xml_kind;
+mod xml_row;
 
 pub use error::{ReadError, ReadErrorKind};
 pub use inputs::{Counts, InputPath, Inputs, PARTIAL_NAME, read_stream};

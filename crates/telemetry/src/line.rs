@@ -24,7 +24,8 @@ pub struct LogLine {
 pub struct Source {
     /// The file's name; an archive's entry reads `archive.zip!entry`.
     pub file: Option<Arc<str>>,
-    /// The line number in text formats, the row number in CSV, the place among the elements in a JSON list, the event record id in EVTX.
+    /// The line number in text formats, the row number in CSV, the place among the elements in a JSON list or
+    /// the events in XML, the event record id in EVTX.
     pub record: Option<u64>,
 }
 

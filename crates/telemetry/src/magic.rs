@@ -2,7 +2,7 @@
 
 use crate::ReadErrorKind;
 use crate::encoding::{Encoding, encoding_of};
-use crate::json_rows::is_heading;
+use crate::xml_kind::XmlKind;
 
 /// What a file is that isn't read, and what can be done about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,11 +53,8 @@ const BEGINNINGS: [(&[u8], &str, &str); 28] = [
     (b"\xCA\xFE\xBA\xBE", "a program (Mach-O or Java)", NO_LOG),
 ];
 
-/// Windows events as XML: one event a line or over several, with or without a root.
-const EVENT_XML: Foreign = Foreign {
-    what: "Windows events as XML",
-    way: ": give the event log itself (wevtutil epl LOG FILE.evtx), or the events as JSON (evtx_dump -o jsonl, or a shipper such as Winlogbeat)",
-};
+const HTML: Foreign = Foreign { what: "an HTML page", way: NO_LOG };
+const XML: Foreign = Foreign { what: "an XML document other than Windows events", way: NO_LOG };
 
 /// Knows a file that is no log.
 pub(crate) fn foreign(prefix: &[u8]) -> Option<Foreign> {
@@ -78,26 +75,13 @@ fn is_utf16(prefix: &[u8]) -> bool {
     prefix.get(2) == Some(&0) || matches!(encoding_of(prefix), Encoding::Utf16 { .. })
 }
 
-/// Knows Windows events as XML by how the lines begin.
-pub(crate) fn event_xml(text: &[u8]) -> Option<Foreign> {
-    let begins = |line: &[u8], names: &[&[u8]]| {
-        names.iter().any(|name| line.strip_prefix(*name).is_some_and(|rest| matches!(rest, [] | [b' ' | b'>' | b'\r', ..])))
-    };
-    let (mut lines, mut events) = (0, 0);
-    for line in text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty() && !is_heading(line)) {
-        if lines == 0 && begins(line, &[b"<Event", b"<Events"]) {
-            return Some(EVENT_XML);
-        }
-        // A declaration may stand before it, in a line of its own or in the same one.
-        let root =
-            line.starts_with(b"<?xml").then(|| line.iter().position(|byte| *byte == b'>')).flatten().map_or(line, |end| line[end + 1..].trim_ascii());
-        if lines == 0 && begins(root, &[b"<Event", b"<Events"]) {
-            return Some(EVENT_XML);
-        }
-        lines += usize::from(!root.is_empty());
-        events += usize::from(begins(line, &[b"<Event"]));
+/// Knows a document by its XML.
+pub(crate) fn foreign_xml(kind: XmlKind) -> Option<Foreign> {
+    match kind {
+        XmlKind::Events => None,
+        XmlKind::Html => Some(HTML),
+        XmlKind::Other => Some(XML),
     }
-    (events * 2 > lines).then_some(EVENT_XML)
 }
 
 #[cfg(test)]
@@ -125,20 +109,5 @@ mod tests {
         check(b"PAR1 is how Parquet begins\n", None);
         check(b"BZh9\n", None);
         check(b"net user\n", None);
-    }
-
-    #[test]
-    fn events_as_xml_are_known() {
-        let check = |text: &str, wanted| assert_eq!(event_xml(text.as_bytes()).is_some(), wanted, "{text}");
-        check("<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System>", true);
-        check("<Events>\n<Event xmlns='x'>", true);
-        check("<?xml version=\"1.0\"?>\n<Events>\n", true);
-        check("<?xml version=\"1.0\"?><Event xmlns='x'>\n", true);
-        check("me='CommandLine'>x</Data></Event>\n<Event xmlns='x'>a\n<Event xmlns='x'>b\n", true);
-        check("Record 1\n<?xml version=\"1.0\"?>\n<Event xmlns='x'>\n  <System>\n", true);
-        check("net user\n<Event xmlns='x'>\n", false);
-        check("<Eventual>\n", false);
-        check("<?xml version=\"1.0\"?>\n<Task>\n", false);
-        check("", false);
     }
 }

@@ -4,10 +4,12 @@ use std::io::BufRead;
 
 use serde_json::{Map, Value};
 
+use crate::event_queue::EventQueue;
 use crate::json_rows::{JsonRows, Row};
 use crate::line::tidy;
 use crate::reader::{Context, Item, LineReader};
-use crate::row_names::{row_event, take_text, wanted_names};
+use crate::row_names::{RowText, row_event, take_text, wanted_names};
+use crate::whole_event::whole_event;
 use crate::{LogLine, ReadErrorKind};
 
 /// After so many rows without a text, and none with one, it is said that there is none.
@@ -19,8 +21,8 @@ pub(crate) struct NdjsonReader<R> {
     rows: JsonRows<R>,
     context: Context,
     missing: Missing,
-    /// A line that waits behind an error.
-    next: Option<Item>,
+    /// Lines that wait behind an error, and those of rows that hold events.
+    queue: EventQueue,
 }
 
 /// The rows without a text before the first that has one: what is missing in all of them is said once.
@@ -37,40 +39,42 @@ struct Missing {
 impl<R: BufRead> NdjsonReader<R> {
     pub(crate) fn new(reader: R, context: Context) -> Self {
         let rows = JsonRows::new(reader, context.options.max_record_bytes);
-        Self { rows, context, missing: Missing::default(), next: None }
+        Self { rows, context, missing: Missing::default(), queue: EventQueue::default() }
     }
 
-    fn row(&mut self, (number, mut row): Row) -> Option<Item> {
-        let fail = |kind| Err(self.context.record_error(number, kind));
-        let item = match take_text(&mut row, self.context.options.field.as_deref()) {
-            Ok(mut text) => {
-                let cut = tidy(&mut text, self.context.options.max_line_bytes);
-                let (source, event) = (self.context.source(number), row_event(&row));
-                Ok(LogLine { text, source, event, input: (!row.is_empty()).then_some(row), cut })
+    fn row(&mut self, (number, mut row): Row) {
+        let taken = take_text(&mut row, self.context.options.field.as_deref());
+        if matches!(taken, Err(ReadErrorKind::MissingField(_))) && !self.missing.found {
+            self.missing.add(number, &row);
+            if self.missing.rows == PATIENCE {
+                self.tell();
             }
-            Err(ReadErrorKind::MissingField(_)) if !self.missing.found => {
-                self.missing.add(number, &row);
-                return if self.missing.rows == PATIENCE { self.tell() } else { None };
-            }
-            Err(kind) => fail(kind),
-        };
+            return;
+        }
         self.missing.found = true;
-        match self.tell() {
-            Some(error) => {
-                self.next = Some(item);
-                Some(error)
+        self.tell();
+        let context = &self.context;
+        match taken {
+            Ok(RowText { mut text, may_be_event }) => {
+                let event = row_event(&row);
+                let input = (!row.is_empty()).then_some(row);
+                if let Some(row) = may_be_event.then(|| whole_event(&text)).flatten() {
+                    return self.queue.push_event(context, number, &row, input);
+                }
+                let cut = tidy(&mut text, context.options.max_line_bytes);
+                self.queue.push_item(Ok(LogLine { text, source: context.source(number), event, input, cut }));
             }
-            None => Some(item),
+            Err(kind) => self.queue.push_item(Err(context.record_error(number, kind))),
         }
     }
 
     /// Says once what the rows so far don't have.
-    fn tell(&mut self) -> Option<Item> {
+    fn tell(&mut self) {
         let missing = &mut self.missing;
-        let (first, members) = missing.first.as_ref()?;
-        if std::mem::replace(&mut missing.is_told, true) {
-            return None;
-        }
+        let Some((first, members)) = missing.first.as_ref().filter(|_| !missing.is_told) else {
+            return;
+        };
+        missing.is_told = true;
         let wanted = wanted_names(self.context.options.field.as_deref());
         let rows = match missing.rows {
             1 => "this row".to_owned(),
@@ -78,7 +82,7 @@ impl<R: BufRead> NdjsonReader<R> {
             rows => format!("this row and {} after it", rows - 1),
         };
         let kind = ReadErrorKind::NoText { wanted, rows, members: members.clone() };
-        Some(Err(self.context.record_error(*first, kind)))
+        self.queue.push_item(Err(self.context.record_error(*first, kind)));
     }
 }
 
@@ -100,23 +104,28 @@ impl<R: BufRead> Iterator for NdjsonReader<R> {
     type Item = Item;
 
     fn next(&mut self) -> Option<Item> {
-        if let Some(item) = self.next.take() {
-            return Some(item);
-        }
         loop {
+            if let Some(item) = self.queue.pop() {
+                return Some(item);
+            }
             match self.rows.next_row(&self.context) {
-                Some(Ok(row)) => match self.row(row) {
-                    Some(item) => return Some(item),
-                    None => continue,
-                },
-                Some(Err(error)) => return Some(Err(error)),
-                None => return self.tell(),
+                Some(Ok(row)) => self.row(row),
+                Some(Err(error)) => self.queue.push_item(Err(error)),
+                None => {
+                    self.tell();
+                    self.queue.finish(&self.context);
+                    return self.queue.pop();
+                }
             }
         }
     }
 }
 
-impl<R: BufRead + Send> LineReader for NdjsonReader<R> {}
+impl<R: BufRead + Send> LineReader for NdjsonReader<R> {
+    fn skipped(&self) -> u64 {
+        self.queue.skipped
+    }
+}
 
 #[cfg(test)]
 mod tests {
@@ -181,6 +190,22 @@ mod tests {
         {
             assert_eq!(read_items(Format::Ndjson, None, row.as_bytes()).0[0].as_ref().unwrap().event.parent, None, "{row}");
         }
+    }
+
+    #[test]
+    fn a_text_that_is_a_whole_event_is_read_as_one() {
+        let event = |id: u32| {
+            let data = "<Data Name='CommandLine'>ls &gt; a</Data>";
+            format!("<Event><System><EventID>{id}</EventID><Computer>h</Computer></System><EventData>{data}</EventData></Event>")
+        };
+        let row = |name: &str, id| format!("{{\"{name}\":\"{}\",\"a\":1}}\n", event(id));
+        check(Format::Ndjson, None, &[row("_raw", 1), row("MESSAGE", 7), row("text", 4688)].concat(), &["1 ls > a", "3 ls > a"], 1);
+        check(Format::Ndjson, Some("x.y"), &row("x.y", 1), &["1 ls > a"], 0);
+        // A program may call itself what it likes.
+        check(Format::Ndjson, None, &row("CommandLine", 7), &[&format!("1 {}", event(7))], 0);
+        let (items, _) = read_items(Format::Ndjson, None, row("_raw", 1).as_bytes());
+        let line = items[0].as_ref().unwrap();
+        assert_eq!((line.event.host.as_deref(), line.input.as_ref().unwrap().len()), (Some("h"), 1));
     }
 
     #[test]

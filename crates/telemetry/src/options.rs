@@ -17,13 +17,15 @@ pub enum Format {
     Evtx,
     /// Windows events as Winlogbeat, NXLog or `evtx_dump` write them: JSON objects as for [`Format::Ndjson`].
     WindowsJson,
+    /// Windows events, and those of Sysmon for Linux, as XML: with or without a root, or each in a line of a system log.
+    WindowsXml,
     /// The Linux audit log.
     Auditd,
 }
 
 impl Format {
     /// Every format, in the order of the documentation.
-    pub const ALL: [Self; 6] = [Self::Text, Self::Ndjson, Self::Csv, Self::Evtx, Self::WindowsJson, Self::Auditd];
+    pub const ALL: [Self; 7] = [Self::Text, Self::Ndjson, Self::Csv, Self::Evtx, Self::WindowsJson, Self::WindowsXml, Self::Auditd];
 
     /// The name that `--from` takes.
     pub fn name(self) -> &'static str {
@@ -33,6 +35,7 @@ impl Format {
             Self::Csv => "csv",
             Self::Evtx => "evtx",
             Self::WindowsJson => "windows-json",
+            Self::WindowsXml => "windows-xml",
             Self::Auditd => "auditd",
         }
     }
@@ -46,7 +49,7 @@ impl fmt::Display for Format {
 
 /// A name that is no format.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no log format \"{0}\" (there are text, ndjson, csv, evtx, windows-json and auditd)")]
+#[error("no log format \"{0}\" (there are text, ndjson, csv, evtx, windows-json, windows-xml and auditd)")]
 pub struct UnknownFormat(String);
 
 impl FromStr for Format {

@@ -29,13 +29,18 @@ impl<R> Rewind<R> {
 impl<R: BufRead> Rewind<R> {
     /// What can be looked at, at the end nothing; an interrupted call is made again.
     pub(crate) fn look(&mut self) -> io::Result<&[u8]> {
-        while let Err(error) = self.fill_buf() {
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
-            }
-        }
-        self.fill_buf()
+        look(self)
     }
+}
+
+/// What can be looked at, as [`Rewind::look`] says it.
+pub(crate) fn look(reader: &mut impl BufRead) -> io::Result<&[u8]> {
+    while let Err(error) = reader.fill_buf() {
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+    reader.fill_buf()
 }
 
 impl<R: BufRead> Read for Rewind<R> {

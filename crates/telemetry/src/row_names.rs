@@ -6,7 +6,10 @@ use crate::json::{member, scalar, take_member};
 use crate::{Event, ReadErrorKind};
 
 /// Where the text is looked for where no field is named, the best first.
-pub(crate) const TEXT_NAMES: [&str; 6] = ["text", "CommandLine", "process.command_line", "ProcessCommandLine", "ScriptBlockText", "message"];
+pub(crate) const TEXT_NAMES: [&str; 8] =
+    ["text", "CommandLine", "process.command_line", "ProcessCommandLine", "ScriptBlockText", "EventXML", "message", "_raw"];
+/// Where a program's own words stand: what looks like an event there was made to.
+const COMMAND_NAMES: [&str; 3] = ["CommandLine", "ProcessCommandLine", "ScriptBlockText"];
 
 /// What a member says of the event.
 #[derive(Debug, Clone, Copy)]
@@ -131,11 +134,24 @@ pub(crate) fn has_text(row: &Map<String, Value>) -> bool {
     TEXT_NAMES.iter().any(|name| find(row, name).and_then(string).is_some())
 }
 
+/// A row's text, and whether it may be a whole event.
+#[derive(Debug)]
+pub(crate) struct RowText {
+    pub(crate) text: String,
+    pub(crate) may_be_event: bool,
+}
+
+/// Whether what a row has under this name may be a whole event.
+pub(crate) fn may_be_event(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    !COMMAND_NAMES.iter().any(|command| same_name(command, last))
+}
+
 /// Takes the text out of a row: out of the field that is named, else out of the first that is known.
-pub(crate) fn take_text(row: &mut Map<String, Value>, field: Option<&str>) -> Result<String, ReadErrorKind> {
+pub(crate) fn take_text(row: &mut Map<String, Value>, field: Option<&str>) -> Result<RowText, ReadErrorKind> {
     let field = field.unwrap_or(TEXT_NAMES[0]);
     match take_member(row, field) {
-        Some(Value::String(text)) => return Ok(text),
+        Some(Value::String(text)) => return Ok(RowText { text, may_be_event: may_be_event(field) }),
         Some(_) => return Err(ReadErrorKind::NotText(field.to_owned())),
         None if field != TEXT_NAMES[0] => return Err(ReadErrorKind::MissingField(field.to_owned())),
         None => {}
@@ -146,7 +162,7 @@ pub(crate) fn take_text(row: &mut Map<String, Value>, field: Option<&str>) -> Re
         take_member(row, name).or_else(|| row.shift_remove(&spelt?))
     });
     match taken {
-        Some(Value::String(text)) => Ok(text),
+        Some(Value::String(text)) => Ok(RowText { text, may_be_event: known.is_some_and(|name| may_be_event(name)) }),
         _ => Err(ReadErrorKind::MissingField(field.to_owned())),
     }
 }
@@ -184,7 +200,7 @@ mod tests {
     #[test]
     fn the_text_is_found_under_known_names() {
         let check = |text: &str, field, wanted: Result<&str, &str>| {
-            let found = take_text(&mut row(text), field).map_err(|error| error.to_string());
+            let found = take_text(&mut row(text), field).map(|found| found.text).map_err(|error| error.to_string());
             assert_eq!(found.as_deref().map_err(String::as_str), wanted, "{text}");
         };
         check(r#"{"message":"m","Command_Line":"c","text":"t"}"#, None, Ok("t"));
@@ -192,9 +208,17 @@ mod tests {
         check(r#"{"MESSAGE":"m","CommandLine":""}"#, None, Ok("m"));
         check(r#"{"process":{"command_line":"p"}}"#, None, Ok("p"));
         check(r#"{"ScriptBlockText":"s"}"#, None, Ok("s"));
+        check(r#"{"_raw":"r","_time":"t"}"#, None, Ok("r"));
+        check(r#"{"Message":"m","EventXML":"x"}"#, None, Ok("x"));
         check(r#"{"text":3,"CommandLine":"c"}"#, None, Err("the field \"text\" holds no text"));
         check(r#"{"CommandLine":3}"#, None, Err("no field \"text\""));
         check(r#"{"CommandLine":"c"}"#, Some("x"), Err("no field \"x\""));
+    }
+
+    #[test]
+    fn what_a_program_says_is_no_event() {
+        assert!(may_be_event("text") && may_be_event("_raw") && may_be_event("event.original"));
+        assert!(!may_be_event("process.command_line") && !may_be_event("winlog.event_data.CommandLine") && !may_be_event("Script Block Text"));
     }
 
     #[test]

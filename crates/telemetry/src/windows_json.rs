@@ -27,13 +27,13 @@ impl<R: BufRead> Iterator for WindowsJsonReader<R> {
                 return Some(item);
             }
             match self.rows.next_row(&self.context) {
-                Some(Ok((number, row))) => self.queue.push_event(&self.context, number, &row),
+                Some(Ok((number, row))) => self.queue.push_event(&self.context, number, &row, None),
                 Some(Err(error)) => {
                     // The file ends with this.
                     if error.is_fatal_for_file() {
                         self.queue.finish(&self.context);
                     }
-                    self.queue.push_error(Err(error));
+                    self.queue.push_item(Err(error));
                 }
                 None => {
                     self.queue.finish(&self.context);

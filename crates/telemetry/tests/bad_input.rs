@@ -78,12 +78,13 @@ proptest! {
 
     #[test]
     fn damaged_records_never_panic(at in 0usize..400, with in any::<u8>(), format in 0usize..Format::ALL.len()) {
-        let sound: [&[u8]; 6] = [
+        let sound: [&[u8]; 7] = [
             b"ipconfig /all\nwhoami\n",
             b"{\"text\":\"ipconfig\",\"n\":1}\n{\"text\":\"ls\"}\n",
             b"time,CommandLine\n1,ipconfig\n2,\"a \"\"b\"\"\"\n",
             b"ElfFile\0\0\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x80\0\0\0\x01\0\x03\0\0\x10\x01\0",
             b"{\"EventID\":1,\"Channel\":\"Microsoft-Windows-Sysmon/Operational\",\"CommandLine\":\"ls\",\"Hostname\":\"h\"}\n",
+            b"<Event><System><EventID>1</EventID></System><EventData><Data Name='CommandLine'>ls &gt; a</Data></EventData></Event>\n",
             b"type=EXECVE msg=audit(1604994496.155:92733): argc=2 a0=\"arp\" a1=2D61\n",
         ];
         let mut bytes = sound[format].to_vec();

@@ -1,4 +1,4 @@
-//! What once was read wrongly without a word: rows behind an open quote, JSON that is not one object a line, XML, first lines that mislead.
+//! What once was read wrongly without a word: rows behind an open quote, JSON that is not one object a line, first lines that mislead.
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use attackline_telemetry::{Event, Format, LogLine, ReadError, ReadOptions, read_stream};
@@ -116,16 +116,6 @@ fn a_long_list_streams() {
     let stream = io::BufReader::with_capacity(2 << 20, LongList(0));
     let lines = read_stream(stream, None, ReadOptions::default()).filter(|line| line.as_ref().is_ok_and(|line| line.text.len() == 1 << 20)).count();
     assert_eq!(lines, 100);
-}
-
-#[test]
-fn windows_events_as_xml_are_refused_by_name() {
-    let event = "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System><EventID>4688</EventID></System></Event>\n";
-    for input in [event.repeat(3), format!("<Events>\n{event}</Events>\n"), format!("<?xml version=\"1.0\"?>\n<Events>\n{event}</Events>\n")] {
-        let (lines, errors, _) = read(input.as_str());
-        assert!(lines.is_empty() && errors.len() == 1, "{input}");
-        assert!(errors[0].to_string().contains("Windows events as XML") && errors[0].to_string().contains("wevtutil epl"), "{}", errors[0]);
-    }
 }
 
 #[test]
