@@ -25,7 +25,7 @@ Examples:
   tail -F /var/log/commands.log | attackline classify -f - --fail-on-finding
 
 Read are plain text, NDJSON and other JSON, CSV, EVTX (Sysmon 1, Security 4688, PowerShell 4104), Windows events as JSON (Winlogbeat,
-NXLog) and auditd, also inside .gz and .zip; the format is found from the content.
+NXLog) or XML (wevtutil, Event Viewer, Sysmon for Linux) and auditd, also inside .gz and .zip; the format is found from the content.
 
 The probability of a label is calibrated: of the lines that get 0.9, about nine in ten are what it says, if your logs are like those
 the model was tuned on. A line that is more probably an attack than not, but below the threshold, is marked as abstained and is not a finding.";
@@ -39,7 +39,7 @@ pub struct Args {
     /// A file, a folder or - for standard input; repeatable. Without TEXT and -f standard input is read
     #[arg(short, long = "file", value_name = "FILE|DIR|-")]
     files: Vec<PathBuf>,
-    /// Format of the input: text, ndjson, csv, evtx, windows-json or auditd [default: found from the content]
+    /// Format of the input: text, ndjson, csv, evtx, windows-json, windows-xml or auditd [default: found from the content]
     #[arg(long, value_name = "FORMAT")]
     from: Option<Format>,
     /// NDJSON field (a.b reaches inside) or CSV column that holds the line [default: text]
