@@ -26,9 +26,9 @@ pub enum DatasetError {
         /// What is wrong.
         reason: String,
     },
-    /// A file of a public source can't be used.
+    /// A labelled file, or one of a public source, can't be used.
     #[error("{path}: {reason}")]
-    Import {
+    File {
         /// The file.
         path: PathBuf,
         /// What is wrong.

@@ -10,7 +10,7 @@ use walkdir::WalkDir;
 
 /// Reports why a file can't be used.
 pub(super) fn failed(import: &mut Import, path: &Path, reason: impl ToString) {
-    import.errors.push(DatasetError::Import { path: path.to_owned(), reason: reason.to_string() });
+    import.errors.push(DatasetError::File { path: path.to_owned(), reason: reason.to_string() });
 }
 
 /// The file itself, or a folder's files that are wanted, sorted. Hidden files and folders of a folder are passed over; a path that isn't

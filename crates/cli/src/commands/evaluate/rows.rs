@@ -121,11 +121,8 @@ fn each_once(paths: Vec<PathBuf>) -> Vec<PathBuf> {
     kept
 }
 
-/// A labelled file. One of no bytes has no rows, rather than a header without columns.
-pub fn labelled(path: &PathBuf) -> Result<Vec<Row>> {
-    if fs_err::metadata(path).is_ok_and(|file| file.is_file() && file.len() == 0) {
-        return Ok(Vec::new());
-    }
+/// A labelled file.
+pub fn labelled(path: &Path) -> Result<Vec<Row>> {
     Ok(read_labelled(path).map_err(|error| Unreadable(error.to_string()))?)
 }
 
