@@ -10,7 +10,7 @@ use crate::json_rows::{JsonRows, is_heading};
 use crate::magic::{Foreign, foreign, foreign_xml};
 use crate::reader::Context;
 use crate::row_names::{has_text, text_column};
-use crate::xml_kind::xml_kind;
+use crate::xml_kind::{is_log_of_events, xml_kind};
 use crate::{Format, ReadOptions, evtx};
 
 /// How many bytes are looked at.
@@ -38,7 +38,10 @@ pub(crate) fn detect(prefix: &[u8], name: &str, field: Option<&str>) -> Content 
             (Some(foreign), _) => Content::Foreign(foreign),
             (None, Some(text)) => match xml_kind(&text) {
                 Some(kind) => foreign_xml(kind).map_or(Content::Log(Format::WindowsXml), Content::Foreign),
-                None => Content::Log(text_format(&text, name, field)),
+                None => Content::Log(match text_format(&text, name, field) {
+                    Format::Text if is_log_of_events(&text) => Format::WindowsXml,
+                    format => format,
+                }),
             },
             (None, None) => Content::Unknown,
         },
@@ -270,6 +273,17 @@ mod tests {
         check(b"text\nwhoami\nls a,b\n", "", log(Format::Csv));
         check(b"Process Command Line;User\nid;root\n", "", log(Format::Csv));
         check(b"sep=;\na;b\n", "", log(Format::Csv));
+    }
+
+    #[test]
+    fn events_as_xml_are_told_from_rows_that_hold_them() {
+        let log = |format| Content::Log(format);
+        let event = "<Event xmlns='x'><System><EventID>1</EventID></System></Event>";
+        check(format!("{event}\n{event}\n").as_bytes(), "", log(Format::WindowsXml));
+        check(format!("Nov 30 12:00:00 h sysmon[1]: {event}\n").as_bytes(), "", log(Format::WindowsXml));
+        check(format!("_time,_raw\n1,\"{event}\"\n").as_bytes(), "", log(Format::Csv));
+        check(format!("{{\"_raw\":\"{event}\"}}\n").as_bytes(), "", log(Format::Ndjson));
+        check(format!("whoami\n{event}\nid\n").as_bytes(), "", log(Format::Text));
     }
 
     #[test]

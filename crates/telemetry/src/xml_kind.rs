@@ -15,11 +15,11 @@ pub(crate) enum XmlKind {
     Other,
 }
 
-/// Knows XML by its beginning, and events in a system log by most lines having one.
+/// Knows XML by its beginning.
 pub(crate) fn xml_kind(text: &[u8]) -> Option<XmlKind> {
     let (is_declared, root) = behind_declarations(text);
     // A live pipe may have given no more than the declaration.
-    if begins_event(root) || begins_word(root, b"<events") || is_declared && root.is_empty() || is_log_of_events(text) {
+    if begins_event(root) || begins_word(root, b"<events") || is_declared && root.is_empty() {
         return Some(XmlKind::Events);
     }
     if begins_word(root, b"<!doctype html") || begins_word(root, b"<html") {
@@ -67,7 +67,8 @@ fn has_namespace(root: &[u8]) -> bool {
     is_element && (find(tag, b" xmlns=").is_some() || find(tag, b" xmlns:").is_some())
 }
 
-fn is_log_of_events(text: &[u8]) -> bool {
+/// Whether most lines have an event, or are a system log's that has some.
+pub(crate) fn is_log_of_events(text: &[u8]) -> bool {
     let lines = || text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty() && !is_heading(line));
     // The first line may be the end of a torn one, and there an event begins its line.
     let events = lines().filter(|line| begins_event(line) || event_in_line(line).is_some()).count();
@@ -105,10 +106,8 @@ mod tests {
         check("<?xml version=\"1.0\"?><Event xmlns='x'>\n", events);
         check("<?xml version=\"1.0\"?>\n", events);
         check("<?xml version=\"1.0\"?><!-- a -->\n<log><Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'>", events);
-        check("me='CommandLine'>x</Data></Event>\n<Event xmlns='x'>a\n<Event xmlns='x'>b\n", events);
         check("Record 1\n<?xml version=\"1.0\"?>\n<Event xmlns='x'>\n  <System>\n", events);
         check("- <Event xmlns=\"x\">\n- <System>\n", events);
-        check("Nov 30 12:00:00 h sysmon[1]: <Event><System><Provider/>\nNov 30 12:00:00 h sysmon[1]: <Event><System>\nh cron: x\n", events);
         check("<!DOCTYPE html>\n<html>", html);
         check("<HTML lang='en'>", html);
         check("<?xml version=\"1.0\"?>\n<Task>\n", other);
@@ -119,10 +118,20 @@ mod tests {
         check("<script>x</script>\n", None);
         check("<134>Nov 30 12:00:00 h cron: x\n", None);
         check("sort <Event >out\n", None);
-        check("h cron: x\nh cron: x\nh sysmon: <Event><System>\n", None);
-        for date in ["Nov 30 12:00:00", "Nov  3 12:00:00", "2026-11-30T12:00:00.123456+01:00", "<30>1 2026-11-30T12:00:00Z", "<13>Nov 30 12:00:00"] {
-            check(&format!("{date} h cron: x\n{date} h cron: x\n{date} h sysmon: <Event><System>\n"), events);
-        }
+        check("h sysmon: <Event><System>\n", None);
         check("", None);
+    }
+
+    #[test]
+    fn a_log_of_events_has_them_in_most_lines_or_dates() {
+        let check = |text: &str, wanted| assert_eq!(is_log_of_events(text.as_bytes()), wanted, "{text}");
+        check("me='CommandLine'>x</Data></Event>\n<Event xmlns='x'>a\n<Event xmlns='x'>b\n", true);
+        check("h sysmon[1]: <Event><System><Provider/>\nh sysmon[1]: <Event><System>\nh cron: x\n", true);
+        check("h cron: x\nh cron: x\nh sysmon: <Event><System>\n", false);
+        check("sort <Event >out\n", false);
+        for date in ["Nov 30 12:00:00", "Nov  3 12:00:00", "2026-11-30T12:00:00.123456+01:00", "<30>1 2026-11-30T12:00:00Z", "<13>Nov 30 12:00:00"] {
+            check(&format!("{date} h cron: x\n{date} h cron: x\n{date} h sysmon: <Event><System>\n"), true);
+            check(&format!("{date} h cron: x\n"), false);
+        }
     }
 }

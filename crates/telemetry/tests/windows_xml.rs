@@ -107,6 +107,19 @@ fn a_system_log_gives_the_events_and_what_others_say() {
 }
 
 #[test]
+fn rows_that_hold_events_are_read_as_rows() {
+    let event = PROCESS.trim().split('\n').map(str::trim).collect::<String>();
+    let csv = format!("_time,_raw,host\n1,\"{}\",h\n2,\"{}\",h\n", event.replace('"', "\"\""), LOGON);
+    let json = format!("{}\n{{\"n\":2,\"_raw\":\"{LOGON}\"}}\n", serde_json::json!({"n": 1, "_raw": event}));
+    for rows in [csv, json] {
+        let (lines, errors, skipped) = read(rows.clone());
+        assert_eq!((lines.len(), errors.len(), skipped), (1, 0, 1), "{rows} {errors:?}");
+        assert!(lines[0].text.starts_with("cmd.exe /c ") && lines[0].event.host.as_deref() == Some("WS-0311.corp.example.com"), "{rows}");
+        assert!(lines[0].input.is_some(), "{rows}");
+    }
+}
+
+#[test]
 fn other_xml_is_refused_by_name() {
     for (document, name) in [
         ("<!DOCTYPE html>\n<html><body>net user</body></html>\n", "an HTML page"),
