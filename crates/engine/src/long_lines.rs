@@ -40,12 +40,9 @@ impl<C: Classifier> LongLines<C> {
         Self { inner: classifier, known: Mutex::default() }
     }
 
-    /// The text's answer, that of its beginning and end being `whole`.
-    fn answer(&self, whole: Prediction, statements: &[String], benign: usize) -> Prediction {
-        if statements.is_empty() {
-            return whole;
-        }
-        let surest = statements.iter().zip(self.attacks(statements, benign)).max_by(|a, b| a.1.total_cmp(&b.1));
+    /// The text's answer, that of its beginning and end being `whole` and its statements' probabilities of an attack in `attacks`.
+    fn answer(&self, whole: Prediction, statements: &[String], attacks: &HashMap<&str, f32>, benign: usize) -> Prediction {
+        let surest = statements.iter().map(|statement| (statement, attacks[statement.as_str()])).max_by(|a, b| a.1.total_cmp(&b.1));
         let least = self.inner.threshold().max(1.0 - whole.scores[benign]);
         // Only what counts is read once more, for its techniques.
         let counting = surest.filter(|(_, attack)| attack * kept_share(*attack) >= least);
@@ -53,29 +50,37 @@ impl<C: Classifier> LongLines<C> {
         read.map_or(whole, |read| discounted(self.inner.classify(&[read]).remove(0), benign))
     }
 
-    /// Each statement's probability of an attack: none where it is a sentence, surely benign or can't be read.
-    fn attacks(&self, statements: &[String], benign: usize) -> Vec<f32> {
+    /// Each statement's probability of an attack: none where it is a sentence, not suspicious or can't be read.
+    fn attacks<'a>(&self, statements: impl Iterator<Item = &'a str>, benign: usize) -> HashMap<&'a str, f32> {
         let known = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut attacks: HashMap<&str, Option<f32>> = {
+        let (mut attacks, mut unknown) = (HashMap::new(), Vec::new());
+        {
             let known = known();
-            statements.iter().map(|statement| (statement.as_str(), known.get(statement).copied())).collect()
-        };
-        let mut unknown: Vec<&str> = attacks.iter().filter(|(_, attack)| attack.is_none()).map(|(statement, _)| *statement).collect();
-        unknown.sort_unstable();
-        for batch in unknown.chunks(BATCH) {
-            let doubtful = |statement: &&&str| !is_prose(statement) && !self.inner.is_surely_benign(statement);
-            let read = batch.iter().filter(doubtful).filter_map(|statement| Some((*statement, self.inner.encode(statement).ok()?)));
-            let (read, lines): (Vec<&str>, Vec<Encoded>) = read.unzip();
-            let predictions = self.inner.classify(&lines);
-            attacks.extend(read.into_iter().zip(predictions.iter().map(|prediction| Some(1.0 - prediction.scores[benign]))));
+            for statement in statements {
+                attacks.entry(statement).or_insert_with(|| {
+                    known.get(statement).copied().unwrap_or_else(|| {
+                        unknown.push(statement);
+                        0.0
+                    })
+                });
+            }
         }
-        let attack = |statement: &str| attacks[statement].unwrap_or(0.0);
+        let read = |statement: &&'a str| Some((*statement, self.inner.encode_suspicious(statement).ok()??));
+        let mut suspicious = unknown.iter().filter(|statement| !is_prose(statement)).filter_map(read);
+        loop {
+            let (read, lines): (Vec<&str>, Vec<Encoded>) = suspicious.by_ref().take(BATCH).unzip();
+            if read.is_empty() {
+                break;
+            }
+            let predictions = self.inner.classify(&lines);
+            attacks.extend(read.into_iter().zip(predictions.iter().map(|prediction| 1.0 - prediction.scores[benign])));
+        }
         let mut known = known();
         if known.len() + unknown.len() > MOST_KNOWN {
             known.clear();
         }
-        known.extend(unknown.iter().map(|statement| ((*statement).to_owned(), attack(statement))));
-        statements.iter().map(|statement| attack(statement)).collect()
+        known.extend(unknown.iter().map(|statement| ((*statement).to_owned(), attacks[statement])));
+        attacks
     }
 }
 
@@ -144,11 +149,12 @@ impl<C: Classifier> Classifier for LongLines<C> {
     fn classify(&self, lines: &[Encoded]) -> Vec<Prediction> {
         let wholes = self.inner.classify(lines);
         let Some(benign) = self.labels().benign() else { return wholes };
-        lines.iter().zip(wholes).map(|(line, whole)| self.answer(whole, &line.statements, benign)).collect()
+        let attacks = self.attacks(lines.iter().flat_map(|line| &line.statements).map(String::as_str), benign);
+        lines.iter().zip(wholes).map(|(line, whole)| self.answer(whole, &line.statements, &attacks, benign)).collect()
     }
 
-    fn is_surely_benign(&self, text: &str) -> bool {
-        self.inner.is_surely_benign(text)
+    fn encode_suspicious(&self, text: &str) -> Result<Option<Encoded>, ModelError> {
+        self.inner.encode_suspicious(text)
     }
 
     fn threshold(&self) -> f32 {
@@ -187,8 +193,8 @@ mod tests {
             lines.iter().map(|line| Prediction { scores: scores(if line.ids[0] == 1 { 0.96 } else { 0.125 }) }).collect()
         }
 
-        fn is_surely_benign(&self, text: &str) -> bool {
-            text.starts_with("Get-")
+        fn encode_suspicious(&self, text: &str) -> Result<Option<Encoded>, ModelError> {
+            if text.starts_with("Get-") { Ok(None) } else { self.encode(text).map(Some) }
         }
 
         fn threshold(&self) -> f32 {
@@ -212,7 +218,9 @@ mod tests {
         assert_eq!((read.statements.len(), read.truncated), (101, false));
         let some = ["dump", "Get-Service dump", "This was written to dump all the users of a domain.", "dump"].map(String::from);
         for _ in 0..2 {
-            assert_eq!(classifier.attacks(&some, 0), [0.96, 0.0, 0.0, 0.96], "neither what is surely benign nor a sentence is read");
+            let attacks = classifier.attacks(some.iter().map(String::as_str), 0);
+            let attacks = some.each_ref().map(|statement| attacks[statement.as_str()]);
+            assert_eq!(attacks, [0.96, 0.0, 0.0, 0.96], "neither what is not suspicious nor a sentence is read");
         }
         let answers = classifier.classify(&[read, classifier.encode("dump").unwrap(), classifier.encode(&"Set-Item a b\n".repeat(9)).unwrap()]);
         let odds = |prediction: &Prediction| (1.0 - prediction.scores[0]) / prediction.scores[0];

@@ -1,6 +1,6 @@
 //! The n-gram model that answers beside an encoder, and before it where lines are certainly benign.
 
-use attackline_kernels::{log_sum_exp, softmax};
+use attackline_kernels::{Crew, PackedMatrix, embedding_bag, log_sum_exp, softmax};
 use attackline_model::{
     AttackShares, Classifier, Encoded, GateSettings, Int8Tensor, Labels, ModelError, ModelFolder, NgramLogits, NgramSettings, NgramWeights,
     ParentShare, Prediction, Prepared, TechniqueShares, Tensor, is_prose, ngrams, prepare,
@@ -14,10 +14,8 @@ pub struct WithNgrams<C> {
     encoder: C,
     /// `[buckets, width]`.
     table: Arc<Int8Tensor>,
-    /// `[width, labels]`: by columns, so that all labels' sums grow side by side.
-    head: Vec<f32>,
-    /// `[labels]`: the head's.
-    bias: Tensor,
+    /// `[labels, width]`.
+    head: PackedMatrix,
     /// `[buckets + 1]`: the logit of an attack, its bias behind the last.
     gate_weights: Tensor,
     /// `[labels]`: added in the end.
@@ -34,8 +32,8 @@ impl<C: Classifier> WithNgrams<C> {
         let (Some(weights), Some(settings)) = (folder.ngram_weights()?, folder.settings.ngrams.clone()) else { return Ok(Err(encoder)) };
         let benign = encoder.labels().benign();
         let NgramWeights { table, head, bias, gate: gate_weights, label_bias } = weights;
-        let head = transposed(&head.data, table.shape[1]);
-        Ok(Ok(Self { encoder, table, head, bias, gate_weights, label_bias, settings, benign, gate: None }))
+        let head = PackedMatrix::new(&head.data, &bias.data, table.shape[1]);
+        Ok(Ok(Self { encoder, table, head, gate_weights, label_bias, settings, benign, gate: None }))
     }
 
     /// Lets the gate settle lines; `None` where its threshold was never set, or there is no Benign to answer with.
@@ -52,21 +50,20 @@ impl<C: Classifier> WithNgrams<C> {
     }
 
     fn head_logits(&self, ngrams: &[(u32, f32)]) -> Vec<f32> {
-        let table = &self.table;
-        let width = table.shape[1];
-        let mut sum = vec![0.0f32; width];
-        for &(bucket, value) in ngrams {
-            let bucket = bucket as usize;
-            let scale = table.scales[bucket] * value;
-            let row = &table.values()[bucket * width..(bucket + 1) * width];
-            sum.iter_mut().zip(row).for_each(|(sum, &element)| *sum += scale * f32::from(element));
-        }
-        let mut logits = vec![0.0f32; self.bias.data.len()];
-        for (row, element) in self.head.chunks_exact(logits.len()).zip(sum) {
-            logits.iter_mut().zip(row).for_each(|(logit, weight)| *logit += weight * element);
-        }
-        logits.iter_mut().zip(&self.bias.data).for_each(|(logit, bias)| *logit += bias);
+        let mut sum = vec![0.0; self.head.inputs()];
+        embedding_bag(self.table.values(), &self.table.scales, ngrams, &mut sum);
+        let mut logits = vec![0.0; self.head.outputs()];
+        self.head.product(&Crew::alone(), &sum, &mut logits);
         logits
+    }
+
+    /// A line as `gate` settles it, or as the encoder reads it.
+    fn encode_by(&self, gate: Option<&GateSettings>, line: &Prepared<'_>) -> Result<Encoded, ModelError> {
+        let ngrams = self.logits(&ngrams(&line.text, self.table.shape[0]));
+        if let Some(attack) = gate.and_then(|gate| self.settled(gate, &ngrams)) {
+            return Ok(Encoded { truncated: line.cut, ngrams, settled: Some(attack), ..Encoded::default() });
+        }
+        Ok(Encoded { ngrams, prose: is_prose(&line.text), ..self.encoder.encode_prepared(line)? })
     }
 
     /// The logit of an attack, where it is low enough for `gate` to settle the line.
@@ -95,11 +92,6 @@ impl<C: Classifier> WithNgrams<C> {
         softmax(&mut scores);
         Prediction { scores }
     }
-}
-
-/// A matrix of rows of `width` with its columns one after the other.
-fn transposed(matrix: &[f32], width: usize) -> Vec<f32> {
-    (0..width).flat_map(|column| matrix.iter().skip(column).step_by(width).copied()).collect()
 }
 
 /// A distribution over labels as the logit of an attack, and what each technique has of it.
@@ -164,11 +156,14 @@ impl<C: Classifier> Classifier for WithNgrams<C> {
     }
 
     fn encode_prepared(&self, line: &Prepared<'_>) -> Result<Encoded, ModelError> {
-        let ngrams = self.logits(&ngrams(&line.text, self.table.shape[0]));
-        if let Some(attack) = self.gate.as_ref().and_then(|gate| self.settled(gate, &ngrams)) {
-            return Ok(Encoded { truncated: line.cut, ngrams, settled: Some(attack), ..Encoded::default() });
-        }
-        Ok(Encoded { ngrams, prose: is_prose(&line.text), ..self.encoder.encode_prepared(line)? })
+        self.encode_by(self.gate.as_ref(), line)
+    }
+
+    /// The look is the gate's, whether or not it is on.
+    fn encode_suspicious(&self, text: &str) -> Result<Option<Encoded>, ModelError> {
+        let gate = self.settings.gate.as_ref().filter(|_| self.benign.is_some());
+        let even = gate.map(|gate| GateSettings { threshold: gate.threshold.max(0.0), ..gate.clone() });
+        Ok(Some(self.encode_by(even.as_ref(), &prepare(text))?).filter(|read| read.settled.is_none()))
     }
 
     fn classify(&self, lines: &[Encoded]) -> Vec<Prediction> {
@@ -176,12 +171,6 @@ impl<C: Classifier> Classifier for WithNgrams<C> {
         let answers = self.encoder.classify(&asked);
         let mut answers = answers.iter();
         lines.iter().map(|line| self.together(line, &mut answers)).collect()
-    }
-
-    /// As the gate sees it, whether or not it is on.
-    fn is_surely_benign(&self, text: &str) -> bool {
-        let Some(gate) = &self.settings.gate else { return false };
-        self.benign.is_some() && self.settled(gate, &self.logits(&ngrams(&prepare(text).text, self.table.shape[0]))).is_some()
     }
 
     fn threshold(&self) -> f32 {

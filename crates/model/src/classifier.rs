@@ -71,9 +71,9 @@ pub trait Classifier: Send + Sync {
     /// size, each different line once.
     fn classify(&self, lines: &[Encoded]) -> Vec<Prediction>;
 
-    /// Whether a text is certainly benign by a cheap look at it; a classifier that has none says no.
-    fn is_surely_benign(&self, _text: &str) -> bool {
-        false
+    /// [Reads](Self::encode) a text where a cheap look at it holds an attack for likelier than not; a classifier that has none reads every text.
+    fn encode_suspicious(&self, text: &str) -> Result<Option<Encoded>, ModelError> {
+        self.encode(text).map(Some)
     }
 
     /// The probability from which an attack label is reported rather than abstained from.

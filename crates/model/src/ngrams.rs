@@ -48,7 +48,13 @@ pub fn ngrams(text: &str, buckets: usize) -> Vec<(u32, f32)> {
         }
     }
     found.sort_unstable();
-    let counted = found.chunk_by(|a, b| a == b).map(|same| (same[0], (same.len() as f32).ln_1p()));
+    let value = |count: usize| (count as f32).ln_1p();
+    let (once, twice) = (value(1), value(2));
+    let counted = found.chunk_by(|a, b| a == b).map(|same| match same.len() {
+        1 => (same[0], once),
+        2 => (same[0], twice),
+        many => (same[0], value(many)),
+    });
     let mut found: Vec<(u32, f32)> = counted.collect();
     let length = found.iter().map(|(_, value)| value * value).sum::<f32>().sqrt().max(f32::MIN_POSITIVE);
     found.iter_mut().for_each(|(_, value)| *value /= length);
