@@ -4,6 +4,7 @@ use crate::exit::Status;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::time::{Duration, Instant};
 
 static PARTIAL: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
 static INSTALL: Once = Once::new();
@@ -35,14 +36,19 @@ fn delete_and_end() {
     std::process::exit(Status::Interrupted as i32)
 }
 
+/// A second signal within this time is the same wish: `timeout` and terminals send theirs to the process and once more to its group.
+const SAME_WISH: Duration = Duration::from_millis(500);
+
 /// A flag that Ctrl-C raises; a second Ctrl-C ends at once.
 #[expect(clippy::exit, reason = "who asks twice does not want to wait for the checkpoint")]
 pub fn flag() -> Arc<AtomicBool> {
     let flag = Arc::new(AtomicBool::new(false));
     let raised = Arc::clone(&flag);
     INSTALL.call_once(|| {
+        let mut first = None;
         let handler = move || {
-            if raised.swap(true, Ordering::SeqCst) {
+            raised.store(true, Ordering::SeqCst);
+            if first.get_or_insert_with(Instant::now).elapsed() > SAME_WISH {
                 std::process::exit(Status::Interrupted as i32)
             }
         };
