@@ -65,8 +65,13 @@ fn a_file_is_replaced_only_with_clobber_and_appears_only_with_rows() {
 #[test]
 fn files_are_put_together_and_no_benign_row_has_an_attacks_text() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("benign.csv"), "text,label,kind\nlisting,Benign,shell\nother,benign,shell\n").unwrap();
+    std::fs::write(folder.path().join("benign.csv"), "text,label,kind\nlisting,Benign,shell\nother,benign ,shell\n").unwrap();
     std::fs::write(folder.path().join("attack.ndjson"), "{\"text\":\"listing\",\"label\":\"t1049\",\"source\":\"ours\"}\n").unwrap();
+    // What is read is not replaced, neither by name nor as part of a folder.
+    for path in ["benign.csv", "."] {
+        let (code, message) = ended(&import(folder.path(), &["labelled", path, "-o", "benign.csv", "--clobber"]));
+        assert!(code == 2 && message.contains("name another file"), "{message}");
+    }
     let arguments = ["labelled", "benign.csv", "attack.ndjson", "-o", "-", "--licence", "MIT"];
     let output = import(folder.path(), &arguments);
     assert_eq!(ended(&output).0, 0);

@@ -3,7 +3,7 @@
 use crate::diagnostics::{Diagnostics, say};
 use crate::exit::{Status, Unreadable};
 use crate::output::{Output, OutputError, Target};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use attackline_catalog::from_any_version;
 use attackline_dataset::{Import, ImportOptions, ImportSource, ImportedRow, import, merge};
 use attackline_model::BENIGN;
@@ -84,6 +84,7 @@ impl From<Source> for ImportSource {
 
 /// Runs the command.
 pub fn run(args: &Args) -> Result<Status> {
+    check_output(args)?;
     let mut output = Output::open(&Target::new(Some(&args.output), args.clobber))?;
     let diagnostics = Diagnostics::new(false, args.verbose);
     let options = ImportOptions { licence: args.licence.clone(), repository: args.repository.clone() };
@@ -115,11 +116,25 @@ pub fn run(args: &Args) -> Result<Status> {
     Ok(if diagnostics.errors() > 0 { Status::Incomplete } else { Status::Done })
 }
 
+/// Refuses to replace a labelled file that is read: rows that are left out would be lost.
+fn check_output(args: &Args) -> Result<()> {
+    let Some(existing) = args.output.canonicalize().ok().filter(|path| args.clobber && path.is_file()) else { return Ok(()) };
+    let read = |path: &&PathBuf| {
+        path.canonicalize().is_ok_and(|path| if matches!(args.source, Source::Labelled) { existing.starts_with(path) } else { existing == path })
+    };
+    match args.paths.iter().find(read) {
+        Some(path) => {
+            bail!("{} is among what {} gives, and --clobber would replace it; name another file with -o", args.output.display(), path.display())
+        }
+        None => Ok(()),
+    }
+}
+
 /// Gives a row the labels of our version of ATT&CK. False if it has none; what is unknown is counted.
 fn map_labels(row: &mut ImportedRow, unknown: &mut BTreeMap<String, usize>) -> bool {
     let mut labels = Vec::new();
     for label in row.all_labels() {
-        if label.eq_ignore_ascii_case(BENIGN) {
+        if label.trim().eq_ignore_ascii_case(BENIGN) {
             labels.push(BENIGN.to_owned());
         } else if let Some(technique) = from_any_version(&label) {
             labels.push(technique.id.to_owned());
