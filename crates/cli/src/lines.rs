@@ -1,6 +1,7 @@
 //! Lines without labels.
 
 use crate::diagnostics::{Diagnostics, say};
+use crate::exit::{Status, Unreadable};
 use anyhow::{Result, bail};
 use attackline_telemetry::{InputPath, Inputs, LogLine, ReadOptions};
 use std::collections::HashSet;
@@ -22,27 +23,47 @@ pub struct LinesArgs {
 
 impl LinesArgs {
     /// Every line once, in the order of the files.
-    pub fn read(&self) -> Result<Vec<String>> {
+    pub fn read(&self) -> Result<Gathered<String>> {
         read(&self.data, self.most_lines.get())
     }
 }
 
-/// At most so many lines, every one once, in the order of the files. A line that can't be read is reported and passed over.
-pub fn read(paths: &[PathBuf], most: usize) -> Result<Vec<String>> {
-    some(gather(paths, most, |line| line.text))
+/// What was read of some paths.
+#[derive(Debug)]
+pub struct Gathered<T> {
+    /// The lines, every one once.
+    pub lines: Vec<T>,
+    /// Paths and lines that could not be read.
+    pub unreadable: u64,
 }
 
-/// Refuses no lines, and says how many there are.
-pub fn some<T>(lines: Vec<T>) -> Result<Vec<T>> {
-    if lines.is_empty() {
-        bail!("there are no lines in the data");
+impl<T> Gathered<T> {
+    /// The status of a command that has done its work with these lines.
+    pub fn status(&self) -> Status {
+        if self.unreadable > 0 { Status::Incomplete } else { Status::Done }
     }
-    say(format_args!("{} different lines", lines.len()));
-    Ok(lines)
+
+    /// Refuses no lines, and says how many there are.
+    pub fn some(self) -> Result<Self> {
+        const NONE: &str = "there are no lines in the data";
+        match self.lines.len() {
+            0 if self.unreadable > 0 => Err(Unreadable(NONE.into()).into()),
+            0 => bail!(NONE),
+            count => {
+                say(format_args!("{count} different lines"));
+                Ok(self)
+            }
+        }
+    }
+}
+
+/// At most so many lines, every one once, in the order of the files. A line that can't be read is reported and passed over.
+pub fn read(paths: &[PathBuf], most: usize) -> Result<Gathered<String>> {
+    gather(paths, most, |line| line.text).some()
 }
 
 /// [`read`] where there may be none, of each line what `of` takes of it.
-pub fn gather<T: Clone + Eq + Hash>(paths: &[PathBuf], most: usize, of: impl Fn(LogLine) -> T) -> Vec<T> {
+pub fn gather<T: Clone + Eq + Hash>(paths: &[PathBuf], most: usize, of: impl Fn(LogLine) -> T) -> Gathered<T> {
     let diagnostics = Diagnostics::new(std::io::stderr().is_terminal(), false);
     let paths = paths.iter().cloned().map(InputPath::from).collect();
     let (mut seen, mut lines) = (HashSet::new(), Vec::new());
@@ -63,5 +84,5 @@ pub fn gather<T: Clone + Eq + Hash>(paths: &[PathBuf], most: usize, of: impl Fn(
         }
     }
     diagnostics.finish();
-    lines
+    Gathered { lines, unreadable: diagnostics.errors() }
 }

@@ -31,6 +31,15 @@ impl OutputError {
     }
 }
 
+/// The error of a folder that was to be written: where the system refused it, it is an [`OutputError`] with the status of those.
+pub fn unwritten(folder: &Path, error: impl Into<anyhow::Error>) -> anyhow::Error {
+    let error = error.into();
+    match error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind) {
+        Some(kind) => OutputError::new(&folder.display().to_string(), io::Error::new(kind, error.to_string())).into(),
+        None => error,
+    }
+}
+
 /// Where data is to go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -140,7 +149,7 @@ impl Output {
 }
 
 /// In the same folder, so that it can be renamed; with the rights that an ordinary new file has.
-fn temporary(path: &Path) -> io::Result<NamedTempFile> {
+pub fn temporary(path: &Path) -> io::Result<NamedTempFile> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut builder = tempfile::Builder::new();
     builder.prefix(PARTIAL_NAME.0).suffix(PARTIAL_NAME.1);

@@ -86,10 +86,17 @@ fn a_model_from_nothing_but_lines() {
     let calibrate = "model calibrate model --benign benign.txt --attacks data/test.csv";
     let few = refuses(home, &format!("{calibrate} --fpr 0.001"));
     assert!(few.contains("3000 are wanted"), "{few}");
+    #[cfg(unix)]
+    fs::set_permissions(home.join("model/attackline.json"), std::os::unix::fs::PermissionsExt::from_mode(0o640)).unwrap();
     let set = attackline(home, &format!("{calibrate} --fpr 0.05")).assert().success().get_output().stdout.clone();
     let set = String::from_utf8(set).unwrap();
     assert!(set.contains("attacks found") && set.contains("(10 of 200"), "{set}");
     assert_ne!(fs::read_to_string(home.join("model/attackline.json")).unwrap(), before);
+    #[cfg(unix)]
+    {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(home.join("model/attackline.json")).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o640, "whoever could read the model still can");
+    }
     let both = |flags: &str| {
         let arguments = format!("model calibrate model --benign benign.txt few.txt --fpr 0.05 --dry-run {flags}");
         String::from_utf8(attackline(home, &arguments).assert().success().get_output().stdout.clone()).unwrap()

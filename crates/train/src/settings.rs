@@ -120,7 +120,7 @@ impl TrainSettings {
         let positive = |value: f64| value.is_finite() && value > 0.0;
         let weights = self.class_weights.as_ref();
         let lora = if let Method::Lora(lora) = &self.selection.method { Some(lora) } else { None };
-        let rules: [(&'static str, bool, &str); 20] = [
+        let rules: [(&'static str, bool, &str); 21] = [
             ("lora-rank", lora.is_none_or(|lora| (1..=1_024).contains(&lora.rank)), "is from 1 to 1024"),
             ("lora-alpha", lora.is_none_or(|lora| positive(lora.alpha)), "must be above 0"),
             ("lora-dropout", lora.is_none_or(|lora| share(f64::from(lora.dropout))), "is a share from 0 to below 1"),
@@ -132,6 +132,7 @@ impl TrainSettings {
             ("warmup", share(self.warmup), "is a share from 0 to below 1"),
             ("clip-norm", positive(self.clip_norm), "must be above 0"),
             ("batch-tokens", self.batch_tokens > 0, "must be at least 1"),
+            ("threads", self.threads <= 1_024, "is from 1 to 1024"),
             ("accumulate", (1..=65_536).contains(&self.accumulate), "is from 1 to 65536"),
             (
                 "bf16-products",

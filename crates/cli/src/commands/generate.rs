@@ -1,9 +1,11 @@
 //! `attackline generate`.
 
+use super::hint::hint;
 use crate::diagnostics::say;
 use crate::exit::Status;
-use anyhow::Result;
-use attackline_dataset::{GenerateOptions, LabelSet, Row, Shortfall, generate, holds_data, label_table, write_folder};
+use crate::output::unwritten;
+use anyhow::{Result, anyhow};
+use attackline_dataset::{DatasetError, GenerateOptions, LabelSet, Row, Shortfall, generate, holds_data, label_table, write_folder};
 use std::path::PathBuf;
 
 const AFTER_HELP: &str = "\
@@ -47,11 +49,14 @@ pub fn run(args: &Args) -> Result<Status> {
     let labels = match &args.labels[..] {
         [] => LabelSet::Specification,
         [all] if all == "all" => LabelSet::All,
-        named => LabelSet::Only(named.to_vec()),
+        named => LabelSet::Only(named.iter().map(|label| label.trim().to_owned()).collect()),
     };
     let many = labels != LabelSet::Specification;
-    let set = generate(&GenerateOptions { labels, samples: args.samples, seed: args.seed })?;
-    let manifest = write_folder(&args.output, &set, args.clobber)?;
+    let set = generate(&GenerateOptions { labels, samples: args.samples, seed: args.seed }).map_err(|error| match &error {
+        DatasetError::NoTemplates(label) => anyhow!("--labels: there are no templates for {label:?}{}; all generates what there is", hint(label)),
+        _ => error.into(),
+    })?;
+    let manifest = write_folder(&args.output, &set, args.clobber).map_err(|error| unwritten(&args.output, error))?;
     let properties: [(&str, Property); 3] =
         [("wrapper", |row| &row.wrapper), ("rendering", |row| &row.rendering), ("obfuscation", |row| &row.obfuscation)];
     // With hundreds of labels the tables would be wider than any screen.

@@ -1,6 +1,9 @@
 //! `attackline pretrain`.
 
-use super::{tokenizer::read_tokenizer, train::session};
+use super::{
+    tokenizer::read_tokenizer,
+    train::{place, session},
+};
 use crate::diagnostics::say;
 use crate::exit::Status;
 use crate::lines::LinesArgs;
@@ -92,10 +95,12 @@ pub fn run(args: &Args) -> Result<Status> {
     if args.output.exists() {
         bail!("{} exists already; name another with -o", args.output.display());
     }
+    place::check(&args.output, false, &args.session.places())?;
     args.session.check()?;
     let Start { mut files, config, spec, weights, tokenizer } = args.start()?;
     let mask = tokenizer.mask().context("the tokenizer has no token that stands for a hidden one, such as [MASK]")?;
-    let data = examples(&args.lines.read()?, &tokenizer)?;
+    let lines = args.lines.read()?;
+    let data = examples(&lines.lines, &tokenizer)?;
     let settings = args.settings();
     let mut trainer = Trainer::restoring(&spec, &weights, mask, &data, settings)?;
     let outcome = args.session.run(&mut trainer)?;
@@ -105,7 +110,8 @@ pub fn run(args: &Args) -> Result<Status> {
     let head: Vec<String> = encoder.names().filter(|name| weights.shape(name).is_none()).map(str::to_owned).collect();
     head.iter().for_each(|name| encoder.remove(name));
     files.insert("training.svg".into(), attackline_train::curves("pretraining", &outcome.losses, &outcome.epochs).into_bytes());
-    ModelFolder::from_parts(files, encoder)?.write(&args.output)?;
+    let made = ModelFolder::from_parts(files, encoder)?;
+    place::put(&args.output, false, |fresh| Ok(made.write(fresh)?))?;
     if let Some(best) = outcome.epochs.iter().find(|report| report.epoch == outcome.best_epoch) {
         say(format_args!(
             "{}: the weights of epoch {}, which restore {:.1} % of hidden tokens in lines held out",
@@ -114,7 +120,7 @@ pub fn run(args: &Args) -> Result<Status> {
             100.0 * best.accuracy
         ));
     }
-    Ok(Status::Done)
+    Ok(lines.status())
 }
 
 /// What a run starts from.
@@ -184,7 +190,7 @@ impl Args {
             accumulate: self.accumulate,
             max_length: self.max_length,
             seed: self.seed,
-            threads: self.session.threads,
+            threads: self.session.threads.map_or(0, usize::from),
             bf16_products: self.session.bf16_products,
             checkpoint_every: self.session.checkpoint_every,
             ..TrainSettings::default()

@@ -3,6 +3,7 @@
 use crate::diagnostics::say;
 use crate::exit::Status;
 use crate::lines::LinesArgs;
+use crate::output::unwritten;
 use anyhow::{Result, bail};
 use attackline_model::{FolderFiles, TokenizerOptions, train_tokenizer};
 use clap::Subcommand;
@@ -49,9 +50,10 @@ pub fn run(args: &Args) -> Result<Status> {
         bail!("{} exists already; name another with -o", args.output.display());
     }
     let options = TokenizerOptions { vocabulary: args.vocabulary, lowercase: args.lowercase, long_words: args.long_words, least: args.least };
-    write(&args.output, &train_tokenizer(&args.lines.read()?, options)?)?;
+    let lines = args.lines.read()?;
+    write(&args.output, &train_tokenizer(&lines.lines, options)?).map_err(|error| unwritten(&args.output, error))?;
     say(format_args!("{}: a tokenizer of up to {} tokens", args.output.display(), args.vocabulary));
-    Ok(Status::Done)
+    Ok(lines.status())
 }
 
 /// Writes a folder, which appears whole or not at all.

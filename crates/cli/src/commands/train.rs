@@ -6,6 +6,7 @@ mod dry_run;
 mod find_rate;
 mod method;
 mod package;
+pub mod place;
 pub mod preset;
 mod progress;
 pub mod session;
@@ -18,7 +19,7 @@ use anyhow::{Context, Result, bail};
 use attackline_model::Labels;
 use attackline_train::{FrozenType, TrainSettings, Trainer, TrainingData, encode};
 use method::{Kept, MethodArgs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -140,14 +141,10 @@ pub fn run(args: &Args) -> Result<Status> {
 
 /// Refuses before hours of work what would fail after them.
 fn check_folders(args: &Args) -> Result<()> {
-    let output = args.output.display();
-    if args.output.exists() {
-        if !args.clobber {
-            bail!("{output} exists already; --clobber replaces it");
-        }
-        if !args.output.join("config.json").is_file() {
-            bail!("{output} exists and is no model folder, so it is not replaced; name another with -o");
-        }
+    place::check(&args.output, args.clobber, &args.session.places())?;
+    let base = |path: &Path| path.canonicalize().is_ok_and(|path| args.base.canonicalize().is_ok_and(|base| base == path));
+    if args.method.no_merge && base(&args.output) {
+        bail!("-o is the base, without which the adapter of --no-merge is nothing; name another folder");
     }
     args.session.check()
 }
@@ -169,7 +166,7 @@ fn settings(args: &Args) -> Result<TrainSettings> {
         token_dropout: args.token_dropout,
         patience: args.patience,
         seed: args.data.seed,
-        threads: args.session.threads,
+        threads: args.session.threads.map_or(0, usize::from),
         checkpoint_every: args.session.checkpoint_every,
         focus: args.method.focal,
         frozen_dtype: if args.method.dtype == Kept::Bf16 { FrozenType::Bf16 } else { FrozenType::F32 },

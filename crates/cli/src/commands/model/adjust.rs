@@ -5,6 +5,7 @@ use super::truth::{check_kinds, truth};
 use crate::diagnostics::{Diagnostics, say};
 use crate::exit::{Status, Unreadable};
 use crate::models::{self, ModelArgs};
+use crate::output::unwritten;
 use anyhow::{Result, bail};
 use attackline_dataset::{Row, read_labelled};
 use attackline_evaluate::{BiasRow, ParentBounds, ParentRow, fit_label_biases, fit_parent_share};
@@ -75,7 +76,7 @@ pub fn run(args: &AdjustArgs) -> Result<Status> {
     if let Some(benign) = labels.benign() {
         hear_parents(args, &mut folder, &subject, &rows, &parents, |probabilities| attack_logit(probabilities, &biases, benign))?;
     }
-    folder.write(&args.output)?;
+    folder.write(&args.output).map_err(|error| unwritten(&args.output, error))?;
     let mut order: Vec<usize> = (0..labels.len()).collect();
     order.sort_by(|&a, &b| biases[b].abs().total_cmp(&biases[a].abs()));
     for label in order.into_iter().take(10) {

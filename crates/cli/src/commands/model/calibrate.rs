@@ -4,10 +4,10 @@ use super::super::evaluate::subject::{Line, Subject};
 use super::super::threads;
 use crate::diagnostics::Diagnostics;
 use crate::exit::{Status, Unreadable};
-use crate::lines;
+use crate::lines::{self, Gathered};
 use crate::models::{self, ModelArgs};
-use crate::output::{Output, OutputError, Target};
-use anyhow::{Context, Result, bail};
+use crate::output::{Output, OutputError, Target, temporary, unwritten};
+use anyhow::{Result, bail};
 use attackline_dataset::read_labelled;
 use attackline_evaluate::{Rate, threshold_keeping, threshold_table};
 use attackline_model::{BENIGN, Settings};
@@ -46,6 +46,9 @@ fn share(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(|rate| *rate > 0.0 && *rate < 1.0).ok_or_else(|| "a number above 0 and below 1 is wanted".into())
 }
 
+/// The file of a model folder that holds its threshold.
+const SETTINGS: &str = "attackline.json";
+
 /// A line and its parent's.
 type Told = (String, Option<String>);
 
@@ -55,9 +58,12 @@ pub fn run(args: &CalibrateArgs) -> Result<Status> {
     let subject = Subject::model(model.classifier(1, false)?, &[], None)?;
     // The same text below two parents is two lines.
     let of = |line: LogLine| (line.text, line.event.parent);
-    let paths: Vec<Vec<Told>> = args.benign.iter().map(|path| lines::gather(std::slice::from_ref(path), usize::MAX, of)).collect();
+    let paths: Vec<Gathered<Told>> = args.benign.iter().map(|path| lines::gather(std::slice::from_ref(path), usize::MAX, of)).collect();
     let mut seen = HashSet::new();
-    let benign: Vec<&Told> = lines::some(paths.iter().flatten().filter(|line| seen.insert(*line)).collect())?;
+    let lines = paths.iter().flat_map(|path| &path.lines).filter(|line| seen.insert(*line)).collect();
+    let all: Gathered<&Told> = Gathered { lines, unreadable: paths.iter().map(|path| path.unreadable).sum() }.some()?;
+    let status = all.status();
+    let benign = all.lines;
     let mut attacks = Vec::new();
     for path in &args.attacks {
         attacks.extend(read_labelled(path).map_err(|error| Unreadable(error.to_string()))?.into_iter().filter(|row| row.label != BENIGN));
@@ -74,7 +80,7 @@ pub fn run(args: &CalibrateArgs) -> Result<Status> {
     diagnostics.finish();
     // A line that stands in several paths counts once among all, and in each of them.
     let score_of: HashMap<&Told, f32> = benign.iter().copied().zip(of_benign.iter().copied()).collect();
-    let of_paths: Vec<Vec<f32>> = paths.iter().map(|lines| lines.iter().map(|line| score_of[line]).collect()).collect();
+    let of_paths: Vec<Vec<f32>> = paths.iter().map(|path| path.lines.iter().map(|line| score_of[line]).collect()).collect();
     // Without attacks the table still wants one to measure on.
     let known = if of_attacks.is_empty() { vec![1.0] } else { of_attacks.clone() };
     let point = &threshold_table(&known, &of_benign, &[args.fpr])[0];
@@ -100,21 +106,25 @@ pub fn run(args: &CalibrateArgs) -> Result<Status> {
         text.push_str(&format!("before               {}\n", Rate::new(before, of_attacks.len() as u64)));
     }
     if !args.dry_run {
-        set_threshold(&args.model, threshold)?;
+        set_threshold(&args.model, threshold).map_err(|error| unwritten(&args.model.join(SETTINGS), error))?;
     }
     let mut output = Output::open(&Target::Stdout)?;
     output.write_all(text.as_bytes()).map_err(|error| OutputError::new("standard output", error))?;
     output.finish()?;
-    Ok(Status::Done)
+    Ok(status)
 }
 
 /// Changes the folder's attackline.json, which is there whole before and after. What the file doesn't say stays as the folder is read.
 fn set_threshold(path: &Path, threshold: f32) -> Result<()> {
     let settings = Settings { threshold, ..models::folder(Some(path))?.settings };
-    let mut fresh = tempfile::NamedTempFile::new_in(path)?;
+    let file = path.join(SETTINGS);
+    let mut fresh = temporary(&file)?;
+    // Whoever may read the old file may read the new one: the server may run as another user.
+    if let Ok(old) = fs_err::metadata(&file) {
+        fresh.as_file().set_permissions(old.permissions())?;
+    }
     fresh.write_all(&settings.to_json())?;
     fresh.as_file().sync_all()?;
-    let file = path.join("attackline.json");
-    fresh.persist(&file).with_context(|| format!("{} can't be replaced", file.display()))?;
+    fresh.persist(&file).map_err(|error| error.error)?;
     Ok(())
 }

@@ -10,6 +10,9 @@ use std::path::Path;
 /// The base with the adapter in it. Labels come from the command line, from the adapter's own `config.json`, or from the base.
 pub(super) fn merge(base: &Path, adapter: &Path, labels: &[String]) -> Result<ModelFolder> {
     let base = models::folder(Some(base))?;
+    if !adapter.join("adapter_config.json").is_file() {
+        bail!("the adapter {}: it has no adapter_config.json, as peft and train --no-merge write it", adapter.display());
+    }
     let read = |name: &str| adapter.join(name).is_file().then(|| fs_err::read(adapter.join(name))).transpose();
     let own = match read("config.json")? {
         Some(bytes) => Labels::from_config(&serde_json::from_slice::<Value>(&bytes).context("the adapter's config.json")?).ok(),

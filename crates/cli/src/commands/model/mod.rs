@@ -14,7 +14,7 @@ mod verify;
 use crate::diagnostics::say;
 use crate::exit::Status;
 use crate::models;
-use crate::output::{Output, OutputError, Target};
+use crate::output::{Output, OutputError, Target, unwritten};
 use anyhow::Result;
 use clap::Subcommand;
 use std::io::Write as _;
@@ -113,18 +113,18 @@ pub fn run(args: &Args) -> Result<Status> {
         }
         Action::Export { output, model } => {
             let folder = models::folder(model.as_deref())?;
-            folder.export(output)?;
+            folder.export(output).map_err(|error| unwritten(output, error))?;
             if folder.settings.ngrams.is_some() {
                 say(format_args!("`transformers` answers as the encoder alone: the n-gram model beside it is read by attackline only"));
             }
             return Ok(Status::Done);
         }
         Action::Merge { base, adapter, output, labels } => {
-            merge::merge(base, adapter, labels)?.write(output)?;
+            merge::merge(base, adapter, labels)?.write(output).map_err(|error| unwritten(output, error))?;
             return Ok(Status::Done);
         }
         Action::Retokenize { model, tokenizer, output } => {
-            retokenize::retokenize(model, tokenizer)?.write(output)?;
+            retokenize::retokenize(model, tokenizer)?.write(output).map_err(|error| unwritten(output, error))?;
             return Ok(Status::Done);
         }
         Action::Calibrate(args) => return calibrate::run(args),

@@ -6,6 +6,7 @@ use super::truth::{check_kinds, truth};
 use crate::diagnostics::{Diagnostics, say};
 use crate::exit::{Status, Unreadable};
 use crate::models;
+use crate::output::unwritten;
 use anyhow::{Result, bail};
 use attackline_dataset::{Row, read_labelled};
 use attackline_engine::Engine;
@@ -93,7 +94,7 @@ pub fn run(args: &NgramsArgs) -> Result<Status> {
     folder.change_settings(|settings| settings.ngrams = Some(NgramSettings::default()));
     let heard = fit(args.gate_loss, &folder, &checked, &encoder)?;
     folder.change_settings(|settings| settings.ngrams = Some(heard));
-    folder.write(&args.output)?;
+    folder.write(&args.output).map_err(|error| unwritten(&args.output, error))?;
     say(format_args!("written to {}", args.output.display()));
     Ok(Status::Done)
 }

@@ -3,6 +3,7 @@
 use super::super::threads;
 use crate::diagnostics::say;
 use crate::exit::Status;
+use crate::output::unwritten;
 use crate::{lines, models};
 use anyhow::{Context, Result, bail};
 use attackline_dataset::{GenerateOptions, LabelSet, generate};
@@ -62,29 +63,32 @@ pub fn run(args: &QuantizeArgs) -> Result<Status> {
         bail!("this is a base model without labels, so nothing says what int8 costs; fine-tune it first (attackline train)");
     }
     let tokenizer = folder.tokenizer(None)?;
-    let texts = sample(args)?;
+    let (texts, status) = sample(args)?;
     let encoded: Result<Vec<Vec<u32>>, _> = texts.iter().map(|text| tokenizer.encode(text).map(|line| line.ids)).collect();
     let options = QuantizeOptions { greatest_error: args.error, greatest_drift: args.drift, threads: threads(args.threads) };
     let rounded = quantize(&folder, &encoded.context("a sample line")?, options)?;
     report(&rounded);
-    rounded.write(&args.output)?;
+    rounded.write(&args.output).map_err(|error| unwritten(&args.output, error))?;
     say(format_args!("written to {}", args.output.display()));
-    Ok(Status::Done)
+    Ok(status)
 }
 
-/// So many lines, taken evenly from what there is.
-fn sample(args: &QuantizeArgs) -> Result<Vec<String>> {
+/// So many lines, taken evenly from what there is, and the status of having read them.
+fn sample(args: &QuantizeArgs) -> Result<(Vec<String>, Status)> {
     /// Lines that are read at most to choose from.
     const READ: usize = 100_000;
     let wanted = args.lines.get();
-    let all = if args.data.is_empty() {
+    let (all, status): (Vec<String>, Status) = if args.data.is_empty() {
         let set = generate(&GenerateOptions { labels: LabelSet::Specification, samples: 4 * wanted.max(100), seed: 7 })?;
-        set.train.into_iter().map(|row| row.text).collect()
+        (set.train.into_iter().map(|row| row.text).collect(), Status::Done)
     } else {
-        lines::read(&args.data, READ.max(wanted))?
+        let read = lines::read(&args.data, READ.max(wanted))?;
+        let status = read.status();
+        (read.lines, status)
     };
     let count = all.len();
-    Ok(all.into_iter().enumerate().filter(|(i, _)| i * wanted / count != (i + 1) * wanted / count).map(|(_, text)| text).collect())
+    let taken = all.into_iter().enumerate().filter(|(i, _)| i * wanted / count != (i + 1) * wanted / count).map(|(_, text)| text);
+    Ok((taken.collect(), status))
 }
 
 fn report(folder: &ModelFolder) {

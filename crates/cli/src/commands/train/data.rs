@@ -133,7 +133,13 @@ pub fn load(args: &DataArgs) -> Result<Rows> {
         let gone = rows.fold_thin_labels(args.least_rows);
         say(format_args!("techniques with fewer than {} training rows answer through their parents; {gone} rows left out", args.least_rows));
     }
+    if rows.train.is_empty() {
+        bail!("there are no rows to learn from in the data");
+    }
     name_labels(&mut rows, &args.labels, seen)?;
+    if let [only] = rows.labels.as_slice() {
+        bail!("all rows to learn from have one label, {only}: a model tells at least two apart, so add rows of others");
+    }
     if !rows.labels.iter().any(|label| label == BENIGN) {
         say(format_args!(
             "warning: no {BENIGN} row is left to learn from, so the model will take every line for an attack; add rows with the label {BENIGN}{}",
@@ -281,6 +287,14 @@ mod tests {
         assert_eq!(rows.labels, ["Benign", "T1049"]);
         let error = load(&DataArgs { labels: vec!["T1".into()], ..args(&[folder.path()]) }).unwrap_err();
         assert!(error.to_string().contains("T1;"), "{error}");
+    }
+
+    #[test]
+    fn rows_that_teach_nothing_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = |rows: &[(&str, &str)]| load(&args(&[&csv(folder.path(), "rows.csv", rows)])).unwrap_err().to_string();
+        assert_eq!(refused(&[]), "there are no rows to learn from in the data");
+        assert!(refused(&[("ls", BENIGN), ("id", BENIGN)]).starts_with("all rows to learn from have one label, Benign:"));
     }
 
     #[test]

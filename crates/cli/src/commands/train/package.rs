@@ -1,6 +1,6 @@
 //! From the weights of a run to a model folder.
 
-use super::{Args, card, data::Rows};
+use super::{Args, card, data::Rows, place};
 use crate::diagnostics::say;
 use crate::exit::Status;
 use anyhow::{Context, Result};
@@ -43,39 +43,24 @@ impl Run<'_> {
         folder.change_settings(|settings| settings.temperature = checked.temperature);
         folder.files.insert("training.svg".into(), curves(&folder.settings.name, &self.outcome.losses, &self.outcome.epochs).into_bytes());
         folder.files.insert("README.md".into(), card::card(&folder, self, &checked.table, checked.rule).into_bytes());
-        self.write(&folder, output).or_else(|error| self.rescue(&folder, error))?;
+        place::put(output, self.args.clobber, |fresh| self.write(&folder, fresh))?;
         say(format_args!("{}: the weights of epoch {}, temperature {:.3}", output.display(), self.outcome.best_epoch, checked.temperature));
         Ok(Status::Done)
     }
 
-    /// Writes the model, or the adapter alone. What the folder held before is taken away only when the new one is whole.
+    /// Writes the model, or the adapter alone, to a folder that isn't there yet.
     fn write(&self, folder: &ModelFolder, output: &Path) -> Result<()> {
-        let parent = output.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs_err::create_dir_all(parent)?;
-        let home = tempfile::Builder::new().prefix(".attackline-").suffix(".partial").tempdir_in(parent)?;
-        let fresh = home.path().join("model");
         match &self.settings.selection.method {
             Method::Lora(lora) if self.args.method.no_merge => {
                 let base_name = self.args.base.to_string_lossy();
                 // Labels and settings go with the adapter, for `model merge`; peft takes no notice of them.
                 let kept = ["config.json", "attackline.json", "README.md", "training.svg"];
                 let files: Vec<(&str, &[u8])> = kept.iter().filter_map(|name| Some((*name, folder.files.get(*name)?.as_slice()))).collect();
-                write_adapter(&fresh, self.base, &base_name, lora, &self.outcome.trained, &files)?;
+                write_adapter(output, self.base, &base_name, lora, &self.outcome.trained, &files)?;
             }
-            _ => folder.write(&fresh)?,
+            _ => folder.write(output)?,
         }
-        if output.exists() {
-            fs_err::remove_dir_all(output)?;
-        }
-        fs_err::rename(&fresh, output)?;
         Ok(())
-    }
-
-    /// A run of hours is not lost to a full disk: the model goes where temporary files go, and the error says so.
-    fn rescue(&self, folder: &ModelFolder, error: anyhow::Error) -> Result<()> {
-        let home = tempfile::Builder::new().prefix("attackline-model-").tempdir().context(error.to_string())?.keep();
-        self.write(folder, &home.join("model")).with_context(|| error.to_string())?;
-        Err(error.context(format!("the model could not be written to {}; it is in {}", self.args.output.display(), home.join("model").display())))
     }
 
     fn summary(&self) -> TrainingSummary {

@@ -6,14 +6,15 @@ use crate::exit::Interrupted;
 use crate::interrupt;
 use anyhow::{Result, bail};
 use attackline_train::{MetricsFile, Outcome, TensorBoard, TrainError, TrainSettings, Trainer};
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 /// The arguments of a run that say how it goes on and what is written of it.
 #[derive(Debug, Default, clap::Args)]
 pub struct SessionArgs {
     /// Threads; the result depends on it in its last bits [default: one a processor]
-    #[arg(long, value_name = "N", default_value_t = 0, hide_default_value = true)]
-    pub threads: usize,
+    #[arg(long, value_name = "N")]
+    pub threads: Option<NonZeroUsize>,
     /// Multiply factors rounded to bf16 and sum in f32, where the processor can (AVX-512 BF16): 1.4 times as fast; weights stay in f32
     #[arg(long)]
     pub bf16_products: bool,
@@ -35,6 +36,12 @@ pub struct SessionArgs {
 }
 
 impl SessionArgs {
+    /// What the run writes to beside the model, with the options that name it.
+    pub fn places(&self) -> Vec<(&'static str, &Path)> {
+        let all = [("--checkpoint-dir", &self.checkpoint_dir), ("--metrics", &self.metrics), ("--tensorboard", &self.tensorboard)];
+        all.into_iter().filter_map(|(option, path)| Some((option, path.as_deref()?))).collect()
+    }
+
     /// Refuses what would mix two runs: a checkpoint, metrics or events of another one. Makes the checkpoints' folder. Says what this processor can't do.
     pub fn check(&self) -> Result<()> {
         if self.bf16_products && !TrainSettings::multiplies_bf16() {
@@ -42,8 +49,12 @@ impl SessionArgs {
         }
         let used = |folder: &Path| -> Result<bool> { Ok(folder.is_dir() && fs_err::read_dir(folder)?.next().is_some()) };
         if let Some(folder) = &self.checkpoint_dir {
-            if !self.resume && used(folder)? {
-                bail!("{} holds a checkpoint; --resume goes on from it", folder.display());
+            let used = used(folder)?;
+            if !self.resume && used {
+                bail!("{} holds files already: --resume goes on from a checkpoint in it, a new run wants a new folder", folder.display());
+            }
+            if self.resume && !used {
+                say(format_args!("{} holds no checkpoint, so the run begins at its first step", folder.display()));
             }
             fs_err::create_dir_all(folder)?;
         }
