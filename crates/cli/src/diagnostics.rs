@@ -14,6 +14,11 @@ pub fn say(message: fmt::Arguments<'_>) {
     let _ = writeln!(std::io::stderr().lock(), "{message}");
 }
 
+/// A number with what it counts.
+pub fn counted(number: u64, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
 /// Messages and progress, shared by threads.
 pub struct Diagnostics {
     bar: ProgressBar,
@@ -57,7 +62,7 @@ impl Diagnostics {
     /// Moves the progress line on.
     pub fn advance(&self, lines: u64, findings: u64) {
         self.bar.inc(lines);
-        self.bar.set_message(format!("{findings} findings"));
+        self.bar.set_message(counted(findings, "finding"));
     }
 
     /// Does something with the progress line out of the way.

@@ -2,6 +2,7 @@
 
 use crate::diagnostics::say;
 use crate::output::OutputError;
+use attackline_findings::escape;
 use std::process::ExitCode;
 
 /// The exit status.
@@ -51,7 +52,7 @@ pub fn report(error: &anyhow::Error) -> Status {
     }
 }
 
-/// The error and its causes, without those that the message before them quotes already.
+/// The error and its causes, without those that the message before them quotes already. Some quote files: nothing of them moves the terminal.
 fn message(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1).map(ToString::to_string) {
@@ -59,7 +60,7 @@ fn message(error: &anyhow::Error) -> String {
             text = format!("{text}: {cause}");
         }
     }
-    text
+    text.split('\n').map(escape::shown).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -71,5 +72,11 @@ mod tests {
         let cause = std::io::Error::other("disk is on fire");
         let error = anyhow::Error::new(attackline_model::ModelError::Io(cause)).context("the model x can't be used");
         assert_eq!(message(&error), "the model x can't be used: disk is on fire");
+    }
+
+    #[test]
+    fn no_message_moves_the_terminal() {
+        let error = anyhow::anyhow!("model_type \x1b[2Jbert\n\n  is\r not known");
+        assert_eq!(message(&error), "model_type \\x1b[2Jbert\n\n  is\\r not known");
     }
 }

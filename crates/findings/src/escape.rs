@@ -6,12 +6,20 @@
 use std::borrow::Cow;
 use unicode_width::UnicodeWidthChar;
 
-/// Whether a character is shown as an escape rather than itself: controls (C0, DEL, C1), line and paragraph separators, and the
-/// invisible characters that change the direction or hide in a word.
+/// Whether a character is shown as an escape rather than itself: controls (C0, DEL, C1), and whatever is invisible or looks like a blank:
+/// marks of format and direction, all that a font may ignore (variation selectors, fillers), every blank but the one of ASCII, signs that
+/// are drawn empty. The console names the same.
 pub fn is_unsafe(character: char) -> bool {
+    if character.is_ascii() {
+        return character.is_ascii_control();
+    }
     character.is_control()
-        || matches!(character, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+        || (character as u32) & 0xfffe == 0xfffe
+        || matches!(character, '\u{a0}' | '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}' | '\u{891}'
+            | '\u{8e2}' | '\u{115f}' | '\u{1160}' | '\u{1680}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}' | '\u{2000}'..='\u{200f}'
+            | '\u{2028}'..='\u{202f}' | '\u{205f}'..='\u{206f}' | '\u{2800}' | '\u{3000}' | '\u{3164}' | '\u{fdd0}'..='\u{fdef}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffc}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+            | '\u{16fe4}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d159}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// The text with every unsafe character written as an escape: `\n`, `\x1b`, `\u{202e}`.
@@ -91,7 +99,14 @@ mod tests {
         let safe = shown(hostile);
         assert_eq!(safe, "a\\x1b[2J\\x07b\\u{9b}31mc\\u{202e}exe.txt\\r\\nd\\x00\\u{200b}");
         assert!(!safe.contains(is_unsafe));
-        assert!(matches!(shown("net user /domain żółw 日本"), Cow::Borrowed(_)));
+        assert!(matches!(shown("net user /domain żółw 日本 \u{fffd}"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn nothing_hides_in_a_word() {
+        for hidden in ['\u{fe0f}', '\u{3164}', '\u{34f}', '\u{a0}', '\u{3000}', '\u{2800}', '\u{e0100}', '\u{ffa0}', '\u{1fffe}'] {
+            assert_eq!(shown(&format!("net{hidden}user")), format!("net\\u{{{:x}}}user", hidden as u32));
+        }
     }
 
     #[test]

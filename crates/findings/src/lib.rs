@@ -18,4 +18,4 @@ pub use decision::{Decision, LabelView, ViewError};
 pub use evidence::{Evidence, evidence, log_odds};
 pub use finding::{Finding, LabelScore, ScoreTable, TechniqueSummary, round};
 pub use parent::{ParentWord, parent_line};
-pub use writers::{FindingWriter, OutputFormat, TableOptions, WriterOptions, writer};
+pub use writers::{FindingWriter, OutputFormat, TableOptions, WriterOptions, json_line, writer};

@@ -28,6 +28,10 @@ fn print(format: OutputFormat, options: WriterOptions, findings: &[Finding]) -> 
     String::from_utf8(out).unwrap()
 }
 
+fn as_wide_as(width: usize) -> WriterOptions {
+    WriterOptions { table: TableOptions { width, ..TableOptions::default() }, ..WriterOptions::default() }
+}
+
 fn in_context() -> LogLine {
     let input = json!({"ticket": 7}).as_object().cloned();
     let event = Event { timestamp: Some("2024-05-06T07:08:09Z".into()), host: Some("WS-0142".into()), ..Event::default() };
@@ -88,6 +92,10 @@ fn csv_is_faithful_but_runs_no_formula() {
         ("@x", "'@x"),
         ("+1", "'+1"),
         ("\t=1", "'\t=1"),
+        (" =1", "' =1"),
+        ("\u{1b}\n@x", "'\u{1b}\n@x"),
+        ("＝1", "'＝1"),
+        ("\nnet user", "'\nnet user"),
         ("a,\"b\"\nc", "a,\"b\"\nc"),
     ] {
         let out = print(OutputFormat::Csv, WriterOptions::default(), &[finding(line(text), [0.0, 0.75, 0.25])]);
@@ -95,6 +103,15 @@ fn csv_is_faithful_but_runs_no_formula() {
         let row = reader.records().next().unwrap().unwrap();
         assert_eq!((&row[1], &row[2], &row[3]), (cell, "T1003.002", "0.75"));
     }
+}
+
+#[test]
+fn csv_does_not_move_a_terminal() {
+    let options = |terminal| WriterOptions { terminal, ..WriterOptions::default() };
+    let findings = [finding(line(HOSTILE), [0.0, 1.0, 0.0])];
+    let shown = print(OutputFormat::Csv, options(true), &findings);
+    assert!(!shown.replace('\n', "").contains(escape::is_unsafe) && shown.contains(r#"\x1b]0;owned\x07cmd"#), "{shown:?}");
+    assert!(print(OutputFormat::Csv, options(false), &findings).contains(&HOSTILE.replace('"', "\"\"")), "a file has what the log has");
 }
 
 #[test]
@@ -114,16 +131,66 @@ fn the_table_fits_the_terminal() {
         finding(line("dir"), [0.9, 0.05, 0.05]),
     ];
     for width in [40, 60, 80, 99, 100, 120, 200] {
-        let table = print(OutputFormat::Table, WriterOptions { table: TableOptions { width, color: false }, ..WriterOptions::default() }, &findings);
+        let table = print(OutputFormat::Table, as_wide_as(width), &findings);
         let widest = table.lines().map(escape::width).max().unwrap();
         assert!(widest <= width.max(44), "{width}: {widest}\n{table}");
     }
-    insta::assert_snapshot!(print(OutputFormat::Table, WriterOptions { table: TableOptions { width: 140, color: false }, ..WriterOptions::default() }, &findings), @r"
+    insta::assert_snapshot!(print(OutputFormat::Table, as_wide_as(140), &findings), @r"
     ATTACK  LABEL                               SCORE  TIME                  HOST     WHERE                  TEXT
     0.999   T1003.002 Security Account Manager  0.998  2024-05-06T07:08:09Z  WS-0142  logs/security.evtx:17  reg save HKLM\SAM sam.hiv
     0.600   T1049 System Network Connections…?  0.410                                                        netstat netstat netstat netstat ne…
     0.100   Benign                              0.900                                                        dir
     ");
+}
+
+#[test]
+fn a_narrow_terminal_is_still_told_where_to_look() {
+    let findings = [finding(in_context(), [0.001, 0.998, 0.001])];
+    for (width, place) in [(120, "…security.evtx:17"), (80, "…gs/security.evtx:17"), (60, "…urity.evtx:17"), (48, "")] {
+        let table = print(OutputFormat::Table, as_wide_as(width), &findings);
+        assert!(table.contains(place) && table.contains("WHERE") != place.is_empty(), "{width}\n{table}");
+        assert!(table.lines().all(|line| escape::width(line) <= width), "{width}\n{table}");
+    }
+}
+
+#[test]
+fn what_comes_later_in_a_stream_has_its_columns() {
+    let mut out = Vec::new();
+    let mut table = writer(OutputFormat::Table, &mut out, as_wide_as(140));
+    for (record, host) in [(1, None), (12_345, None), (12_346, Some("WS-0142"))] {
+        let place = Source { file: Some("-".into()), record: Some(record) };
+        let event = Event { host: host.map(String::from), ..Event::default() };
+        table.write(&finding(LogLine { source: place, event, ..line("netstat -ano") }, [0.0, 0.0, 1.0])).unwrap();
+        table.flush().unwrap();
+    }
+    drop(table);
+    insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r"
+    ATTACK  LABEL                               SCORE  WHERE  TEXT
+    1.000   T1049 System Network Connections …  1.000  -:1    netstat -ano
+    1.000   T1049 System Network Connections …  1.000  -:12345  netstat -ano
+    ATTACK  LABEL                               SCORE  HOST     WHERE    TEXT
+    1.000   T1049 System Network Connections …  1.000  WS-0142  -:12346  netstat -ano
+    ");
+}
+
+thread_local! {
+    static TERMINAL: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+#[test]
+fn a_terminal_may_be_resized() {
+    let mut out = Vec::new();
+    let options = TableOptions { measure: Some(|| TERMINAL.get()), ..TableOptions::default() };
+    let mut table = writer(OutputFormat::Table, &mut out, WriterOptions { table: options, ..WriterOptions::default() });
+    for width in [140, 60, 90] {
+        TERMINAL.set(width);
+        table.write(&finding(line(&"netstat ".repeat(40)), [0.0, 0.0, 1.0])).unwrap();
+        table.flush().unwrap();
+    }
+    drop(table);
+    let text = String::from_utf8(out).unwrap();
+    let widths: Vec<usize> = text.lines().filter(|line| line.contains("netstat")).map(escape::width).collect();
+    assert_eq!(widths, [140, 60, 90], "{text}");
 }
 
 #[test]
@@ -143,7 +210,11 @@ fn evidence_stands_under_the_text_and_in_its_column() {
 fn attacks_are_coloured_only_when_asked_for() {
     let findings = [finding(line("reg save"), [0.0, 1.0, 0.0])];
     for color in [true, false] {
-        let table = print(OutputFormat::Table, WriterOptions { table: TableOptions { width: 80, color }, ..WriterOptions::default() }, &findings);
+        let table = print(
+            OutputFormat::Table,
+            WriterOptions { table: TableOptions { width: 80, color, ..TableOptions::default() }, ..WriterOptions::default() },
+            &findings,
+        );
         assert_eq!(table.contains("\x1b[1;31mT1003.002\x1b[0m"), color, "{table}");
     }
 }

@@ -1,13 +1,13 @@
 //! `attackline classify`.
 
 use super::{probability, threads};
-use crate::diagnostics::{Diagnostics, say};
+use crate::diagnostics::{Diagnostics, counted, say};
 use crate::exit::Status;
 use crate::models::ModelArgs;
 use crate::output::{Output, OutputError, Target};
 use crate::pipeline::{self, Each, explain};
 use anyhow::{Context, Result, bail};
-use attackline_findings::{Finding, LabelView, OutputFormat, TableOptions, WriterOptions, writer};
+use attackline_findings::{Finding, LabelView, OutputFormat, TableOptions, WriterOptions, escape, writer};
 use attackline_model::{AnswerCache, Classifier};
 use attackline_telemetry::{Counts, Format, InputPath, Inputs, LogLine, ReadError, ReadOptions};
 use clap::ValueEnum;
@@ -151,7 +151,7 @@ impl Settings {
             read: ReadOptions { format: args.from, field: args.field.clone(), output: target.file_of_stdout(), ..ReadOptions::default() },
             target,
             format,
-            table: TableOptions { width: width(terminal), color },
+            table: TableOptions { width: width(terminal), measure: terminal.then_some(|| width(true)), color },
             all,
             top: args.top.get(),
             scores: args.scores,
@@ -194,6 +194,7 @@ struct Tally {
 pub fn run(args: Args) -> Result<Status> {
     let settings = Settings::new(&args)?;
     for text in settings.texts.iter().filter(|text| Path::new(text.as_str()).is_file()) {
+        let text = escape::shown(text);
         say(format_args!("{text} is classified as a line, and there is a file of that name: -f {text} reads it"));
     }
     let output = Output::open(&settings.target)?;
@@ -235,7 +236,13 @@ fn write_findings(
     let name = output.name().to_owned();
     let failed = |error| OutputError::new(&name, error);
     let score_labels = if settings.scores { view.names().to_vec() } else { Vec::new() };
-    let options = WriterOptions { score_labels, top: settings.top > 1, evidence: settings.explain, table: settings.table };
+    let options = WriterOptions {
+        score_labels,
+        top: settings.top > 1,
+        evidence: settings.explain,
+        terminal: settings.target.is_terminal(),
+        table: settings.table,
+    };
     let mut tally = Tally::default();
     let mut writer = writer(settings.format, &mut output, options);
     let texts = settings.texts.len() as u64;
@@ -295,7 +302,7 @@ impl Iterator for Lines {
 
 fn summarise(settings: &Settings, tally: &Tally, counts: &Counts, errors: u64, seconds: f64) {
     let hidden = tally.lines - tally.findings - tally.abstained;
-    let mut summary = format!("{} lines, {} findings", tally.lines, tally.findings);
+    let mut summary = format!("{}, {}", counted(tally.lines, "line"), counted(tally.findings, "finding"));
     if !settings.all && hidden + tally.abstained > 0 {
         let abstained = if tally.abstained > 0 { format!(" and {} below the threshold", tally.abstained) } else { String::new() };
         summary.push_str(&format!(", {hidden} benign{abstained} not shown (--all shows them)"));
@@ -308,8 +315,11 @@ fn summarise(settings: &Settings, tally: &Tally, counts: &Counts, errors: u64, s
     if !settings.paths.is_empty() {
         let rate = tally.lines as f64 / seconds.max(1e-9);
         say(format_args!(
-            "{} files ({} empty), {} other events skipped, {errors} errors, {rate:.0} lines/s",
-            counts.files, counts.empty_files, counts.skipped
+            "{} ({} empty), {} skipped, {}, {rate:.0} lines/s",
+            counted(counts.files, "file"),
+            counts.empty_files,
+            counted(counts.skipped, "other event"),
+            counted(errors, "error")
         ));
         if tally.hits > 0 {
             say(format_args!("{} of {} lines' answers were known from before", tally.hits, tally.lookups));

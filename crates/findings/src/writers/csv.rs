@@ -1,5 +1,5 @@
 use super::{FindingWriter, WriterOptions};
-use crate::{Finding, finding::round};
+use crate::{Finding, escape, finding::round};
 use std::io::{self, Write};
 
 const COLUMNS: [&str; 17] = [
@@ -24,9 +24,9 @@ const COLUMNS: [&str; 17] = [
 
 /// CSV with a header. What other columns an NDJSON row carried is not in it.
 ///
-/// A spreadsheet runs a cell that begins with `=`, `+`, `-` or `@` (or a tab or a carriage return before one) as a formula, and
+/// A spreadsheet runs a cell that begins with `=`, `+`, `-` or `@` (some also after blanks, or in full width) as a formula, and
 /// log text is an attacker's to choose: such a cell gets an apostrophe before it, which spreadsheets take for "this is text". Cells
-/// are otherwise faithful; a program that wants the exact text reads NDJSON.
+/// are otherwise faithful, except on a terminal; a program that wants the exact text reads NDJSON.
 pub(super) struct Csv<W: Write> {
     out: ::csv::Writer<W>,
     options: WriterOptions,
@@ -85,6 +85,9 @@ impl<W: Write> FindingWriter for Csv<W> {
         if !self.options.score_labels.is_empty() {
             cells.extend(finding.scores.iter().flat_map(|table| &table.0).map(|entry| round(entry.score).to_string()));
         }
+        if self.options.terminal {
+            cells.iter_mut().for_each(|cell| *cell = escape::shown(cell).into_owned());
+        }
         self.out.write_record(cells).map_err(io_error)
     }
 
@@ -95,8 +98,11 @@ impl<W: Write> FindingWriter for Csv<W> {
     }
 }
 
+/// As the console guards the cells of its own CSV.
 fn guarded(cell: &str) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{cell}") } else { cell.to_owned() }
+    let begins = cell.trim_start_matches(|character: char| character.is_whitespace() || character.is_control() || character == '\u{feff}');
+    let is_formula = begins.starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠']) || cell.starts_with(['\t', '\r', '\n']);
+    if is_formula { format!("'{cell}") } else { cell.to_owned() }
 }
 
 fn io_error(error: ::csv::Error) -> io::Error {

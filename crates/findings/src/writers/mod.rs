@@ -5,6 +5,7 @@ mod table;
 use crate::Finding;
 use std::{fmt, io, str::FromStr};
 
+pub use ndjson::json_line;
 pub use table::TableOptions;
 
 /// Where findings go, one after the other, in the input's order.
@@ -57,6 +58,8 @@ pub struct WriterOptions {
     pub top: bool,
     /// Whether CSV has a column for the evidence.
     pub evidence: bool,
+    /// Whether CSV goes to a terminal: text of a log must not move it.
+    pub terminal: bool,
     /// The table's looks.
     pub table: TableOptions,
 }

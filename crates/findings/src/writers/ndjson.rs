@@ -17,13 +17,25 @@ impl<W: Write> Ndjson<W> {
 
 impl<W: Write> FindingWriter for Ndjson<W> {
     fn write(&mut self, finding: &Finding) -> io::Result<()> {
-        finding.serialize(&mut serde_json::Serializer::with_formatter(&mut self.out, Plain))?;
+        write(&mut self.out, finding)?;
         self.out.write_all(b"\n")
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
+}
+
+fn write(out: impl Write, value: &impl Serialize) -> serde_json::Result<()> {
+    value.serialize(&mut serde_json::Serializer::with_formatter(out, Plain))
+}
+
+/// A value as a line of NDJSON without its end, harmless to a terminal.
+pub fn json_line(value: &serde_json::Value) -> String {
+    let mut line = Vec::new();
+    // A value can be written, and writing to memory does not fail.
+    let _ = write(&mut line, value);
+    String::from_utf8(line).unwrap_or_default()
 }
 
 /// JSON as serde_json writes it, with the characters that could upset a terminal as `\uXXXX` too: the same value to every JSON
