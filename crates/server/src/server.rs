@@ -182,7 +182,8 @@ async fn serve<S: AsyncRead + AsyncWrite + Unpin + 'static>(stream: S, router: a
         async move { router.call(request).await }
     });
     let mut builder = hyper::server::conn::http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(pause).half_close(false).max_buf_size(64 << 10);
+    // A client that has closed its own side may still wait for the answer (`nc -N`); one that is gone shows when it is written to.
+    builder.timer(TokioTimer::new()).header_read_timeout(pause).half_close(true).max_buf_size(64 << 10);
     // A client that breaks off is no event.
     let _ = watcher.watch(builder.serve_connection(TokioIo::new(stream), service)).await;
 }

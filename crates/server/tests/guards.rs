@@ -160,6 +160,31 @@ fn slow_and_lying_clients_cost_nothing_but_their_connection() {
 }
 
 #[test]
+fn who_has_closed_its_own_side_is_still_answered() {
+    let server = start();
+    let rows: String = (0..3000).map(|number| format!("{{\"text\":\"line {number}\"}}\n")).collect();
+    for (path, kind, body, lines) in [
+        ("/api", "application/json", r#"{"text": "slow"}"#, 1),
+        ("/api/v1/classify", "application/json", r#"{"texts": ["slow", "slow 1"]}"#, 2),
+        ("/api/v1/classify", "application/x-ndjson", &rows, 3000),
+        ("/api/v1/files", "text/plain", "slow\nslow\n", 2),
+    ] {
+        let mut stream = server.connect();
+        write!(stream, "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let answer = read(stream);
+        assert_eq!((answer.status, answer.body.lines().count()), (200, lines), "{path}: {}", answer.head);
+    }
+    // And what ends before it is whole is no request.
+    for begun in ["GET /healthz HTTP/1.1\r\nHost: loc", "POST /api HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{"] {
+        let mut stream = server.connect();
+        stream.write_all(begun.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        assert!(matches!(read(stream).status, 0 | 400), "{begun}");
+    }
+}
+
+#[test]
 fn who_takes_nothing_is_given_up() {
     let server = start_with(Limits { pause: Duration::from_secs(1), connections: 1, ..Limits::default() }, Tokens::default(), None);
     let mut idle = server.connect();
