@@ -8,7 +8,7 @@ use crate::server::App;
 use crate::stream::{self, Incoming};
 use crate::trace::{Stage, Trace};
 use crate::{ApiError, console, describe};
-use attackline_findings::{Finding, round};
+use attackline_findings::{Finding, json_line, round};
 use attackline_telemetry::{Event, LogLine};
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, RawQuery, State};
@@ -49,7 +49,7 @@ pub fn router(app: Arc<App>) -> axum::Router {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with the member text")]
 struct One {
     text: String,
     parent: Option<String>,
@@ -100,6 +100,7 @@ fn admit(app: &App, lines: usize) -> Result<(), ApiError> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object with the member texts, a list of lines")]
 struct Many {
     texts: Vec<String>,
     ids: Option<Vec<Value>>,
@@ -182,7 +183,7 @@ fn request(app: &App, asked: &Asked, lines: usize, trace: Trace) -> Result<Reque
 }
 
 fn answers(app: &Arc<App>, request: Request, lines: mpsc::Receiver<Incoming>) -> Response {
-    let pieces = stream::answer(Arc::clone(&app.scheduler), request, lines, app.limits.lines);
+    let pieces = stream::answer(Arc::clone(&app.scheduler), Arc::clone(&app.metrics), request, lines, app.limits.lines);
     let body = Body::from_stream(unfold(pieces, |mut pieces| async { pieces.recv().await.map(|piece| (piece, pieces)) }));
     ([(header::CONTENT_TYPE, "application/x-ndjson"), (header::CACHE_CONTROL, "no-store")], body).into_response()
 }
@@ -240,7 +241,7 @@ async fn unmark(State(app): State<Arc<App>>, Path(id): Path<String>) -> Result<S
 async fn marks(State(app): State<Arc<App>>) -> Result<Response, ApiError> {
     let own = Arc::clone(feedback(&app)?);
     let rows = blocking(move || own.training_rows()).await?;
-    let text: String = rows.into_iter().map(|row| format!("{row}\n")).collect();
+    let text: String = rows.iter().map(|row| format!("{}\n", json_line(row))).collect();
     Ok(([(header::CONTENT_TYPE, "application/x-ndjson")], text).into_response())
 }
 

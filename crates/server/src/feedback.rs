@@ -28,7 +28,7 @@ pub enum Verdict {
 
 /// A mark as it is sent and kept.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with the members text, label, score and verdict")]
 pub struct Mark {
     /// The line.
     pub text: String,

@@ -3,7 +3,7 @@
 use crate::ApiError;
 use crate::limits::Limits;
 use crate::stream::Incoming;
-use attackline_telemetry::{Format, InputPath, Inputs, LogLine, ReadOptions, row_event};
+use attackline_telemetry::{Format, InputPath, Inputs, LogLine, ReadOptions, mended_json, row_event};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use futures_util::StreamExt as _;
@@ -57,10 +57,15 @@ pub async fn json<T: DeserializeOwned>(limits: &Limits, headers: &HeaderMap, bod
     }
     // Whoever sends a byte now and then does not hold a connection for ever.
     let bytes = timeout(limits.pause * 4, whole(limits, body)).await.map_err(|_| ApiError::slow())??;
-    serde_json::from_slice(&bytes).map_err(|error| match error.classify() {
+    parse(&bytes).map_err(|error| match error.classify() {
         serde_json::error::Category::Data => ApiError::invalid("shape", error.to_string()),
         _ => ApiError::malformed(format!("this is no JSON: {error}")),
     })
+}
+
+/// No line is refused for a byte or half a character in it: in a list it would take the others with it.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
+    serde_json::from_slice(bytes).or_else(|error| mended_json(bytes).map_or(Err(error), |text| serde_json::from_str(&text)))
 }
 
 async fn whole(limits: &Limits, body: Body) -> Result<Vec<u8>, ApiError> {
@@ -180,7 +185,7 @@ fn row(bytes: &[u8], most: usize) -> Incoming {
     if bytes.len() > most {
         return Incoming::Bad(ApiError::too_large(format!("a line may have {most} bytes")), None);
     }
-    let mut members: Map<String, Value> = match serde_json::from_slice(bytes) {
+    let mut members: Map<String, Value> = match parse(bytes) {
         Ok(members) => members,
         Err(error) => return Incoming::Bad(ApiError::unreadable(format!("this is no JSON object: {error}")), None),
     };

@@ -26,6 +26,11 @@ struct FindingLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ErrorLabels {
+    error_type: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ModelLabels {
     name: String,
     version: String,
@@ -37,6 +42,7 @@ pub struct Metrics {
     requests: Family<RequestLabels, Counter>,
     request_seconds: Histogram,
     lines: Counter,
+    line_errors: Family<ErrorLabels, Counter>,
     findings: Family<FindingLabels, Counter>,
     batch_lines: Histogram,
     wait_seconds: Histogram,
@@ -53,12 +59,14 @@ impl Default for Metrics {
         let seconds = || Histogram::new(SECONDS);
         let metrics = (Family::default(), seconds(), Counter::default(), Family::default());
         let (requests, request_seconds, lines, findings) = metrics;
+        let line_errors = Family::default();
         let batch_lines = Histogram::new([1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0]);
         let (wait_seconds, compute_seconds) = (seconds(), seconds());
         let (waiting, cache_lookups, cache_hits, models) = (Gauge::default(), Gauge::default(), Gauge::default(), Family::default());
         registry.register("requests", "Requests answered, by route and status", Family::clone(&requests));
         registry.register("request_seconds", "Time from a request's head to its answer's head", Histogram::clone(&request_seconds));
         registry.register("lines", "Lines answered", Counter::clone(&lines));
+        registry.register("line_errors", "Lines of streams answered with an error in their place", Family::clone(&line_errors));
         registry.register("findings", "Lines called an attack, by technique; abstained: below the threshold", Family::clone(&findings));
         registry.register("batch_lines", "Lines of a batch", Histogram::clone(&batch_lines));
         registry.register("wait_seconds", "Longest wait of a line of a batch before it was taken", Histogram::clone(&wait_seconds));
@@ -72,6 +80,7 @@ impl Default for Metrics {
             requests,
             request_seconds,
             lines,
+            line_errors,
             findings,
             batch_lines,
             wait_seconds,
@@ -89,6 +98,11 @@ impl Metrics {
     pub fn request(&self, route: &'static str, status: u16, took: Duration) {
         self.requests.get_or_create(&RequestLabels { route, status }).inc();
         self.request_seconds.observe(took.as_secs_f64());
+    }
+
+    /// Something was answered with an error in a line's place.
+    pub fn unanswered(&self, error_type: &'static str) {
+        self.line_errors.get_or_create(&ErrorLabels { error_type }).inc();
     }
 
     /// Everything in Prometheus' text format.

@@ -1,9 +1,11 @@
 //! A request's lines through the scheduler and back, in order, with a bounded number under way.
 
 use crate::ApiError;
+use crate::metrics::Metrics;
 use crate::models::LoadedModel;
 use crate::scheduler::{Answer, Job, Request, Scheduler};
 use crate::trace::Stage;
+use attackline_findings::json_line;
 use attackline_telemetry::LogLine;
 use axum::body::Bytes;
 use serde_json::{Value, json};
@@ -39,9 +41,10 @@ pub enum Incoming {
 pub type Pieces = mpsc::Receiver<Result<Bytes, std::convert::Infallible>>;
 
 /// Answers what comes in `lines`, as NDJSON in pieces. Where the reader of the pieces goes away, the rest is dropped.
-pub fn answer(scheduler: Arc<Scheduler>, request: Request, lines: mpsc::Receiver<Incoming>, most_lines: u64) -> Pieces {
+pub fn answer(scheduler: Arc<Scheduler>, metrics: Arc<Metrics>, request: Request, lines: mpsc::Receiver<Incoming>, most_lines: u64) -> Pieces {
     let (pieces, receiver) = mpsc::channel(PIECES);
-    tokio::spawn(run(scheduler, Abandoned(Arc::new(request)), lines, most_lines, pieces));
+    let window = Window::new(most_lines, metrics);
+    tokio::spawn(run(scheduler, Abandoned(Arc::new(request)), lines, window, pieces));
     receiver
 }
 
@@ -58,11 +61,10 @@ async fn run(
     scheduler: Arc<Scheduler>,
     request: Abandoned,
     mut lines: mpsc::Receiver<Incoming>,
-    most_lines: u64,
+    mut window: Window,
     pieces: mpsc::Sender<Result<Bytes, std::convert::Infallible>>,
 ) {
     let (sender, mut answers) = mpsc::unbounded_channel::<Answer>();
-    let mut window = Window { most_lines, open: true, ..Window::default() };
     let mut piece = String::new();
     while window.open || window.waits() {
         let room = window.has_room();
@@ -95,9 +97,9 @@ async fn run(
 }
 
 /// The lines of a request from when they are read until they are written.
-#[derive(Default)]
 struct Window {
     most_lines: u64,
+    metrics: Arc<Metrics>,
     /// Whether more lines may come.
     open: bool,
     /// Places taken, and places written.
@@ -113,6 +115,11 @@ struct Window {
 }
 
 impl Window {
+    fn new(most_lines: u64, metrics: Arc<Metrics>) -> Self {
+        let (names, done, sizes) = (BTreeMap::new(), BTreeMap::new(), VecDeque::new());
+        Self { most_lines, metrics, open: true, submitted: 0, written: 0, names, done, sizes, bytes: 0 }
+    }
+
     fn waits(&self) -> bool {
         self.written < self.submitted
     }
@@ -151,11 +158,12 @@ impl Window {
     }
 
     fn refuse(&mut self, error: &ApiError, name: Option<Value>) -> Option<Job> {
+        self.metrics.unanswered(error.kind);
         let mut line = error_line(self.submitted + 1, error);
         if let Some(name) = name {
             line["id"] = name;
         }
-        self.done.insert(self.submitted, line.to_string());
+        self.done.insert(self.submitted, json_line(&line));
         self.occupy(0);
         None
     }
@@ -167,6 +175,9 @@ impl Window {
     }
 
     fn answered(&mut self, model: &LoadedModel, answer: Answer) {
+        if let Err(error) = &answer.finding {
+            self.metrics.unanswered(error.kind);
+        }
         let line = written_out(model, answer.finding, self.names.remove(&answer.place), answer.place + 1);
         self.done.insert(answer.place, line);
     }
@@ -199,5 +210,5 @@ fn written_out(model: &LoadedModel, finding: Result<attackline_findings::Finding
         }
         members.insert("model".into(), json!({"name": model.name, "version": model.version}));
     }
-    value.to_string()
+    json_line(&value)
 }

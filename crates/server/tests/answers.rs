@@ -70,6 +70,42 @@ fn what_started_a_line_is_heard() {
 }
 
 #[test]
+fn answers_are_harmless_to_a_terminal() {
+    let server = start();
+    let hostile = "900 \u{9b}2J\u{202e}\u{7f}\u{3164}";
+    let answer = server.post("/api/v1/classify", &json!({"texts": [hostile], "ids": [hostile]}).to_string());
+    assert!(answer.body.is_ascii() && !answer.body.contains('\u{7f}'), "{:?}", answer.body);
+    assert_eq!((&answer.rows()[0]["text"], &answer.rows()[0]["id"]), (&json!(hostile), &json!(hostile)));
+}
+
+#[test]
+fn no_line_hides_in_bytes_that_json_does_not_know() {
+    let server = start();
+    let shown = "900 \u{fffd} x";
+    for text in [&b"900 \\ud800 x"[..], b"900 \\udc00 x", b"900 \xff x"] {
+        let row = [b"{\"text\":\"", text, b"\"}"].concat();
+        let many = [b"{\"texts\":[\"dir\",\"", text, b"\"]}"].concat();
+        let json = ["Content-Type: application/json"];
+        assert_eq!(server.send("POST", "/api", &json, &row).json()["attack"], json!(0.9), "{}", String::from_utf8_lossy(text));
+        assert_eq!(server.send("POST", "/api/v1/classify", &json, &many).rows()[1]["text"], shown);
+        assert_eq!(server.send("POST", "/api/v1/classify", &["Content-Type: application/x-ndjson"], &row).rows()[0]["text"], shown);
+    }
+}
+
+#[test]
+fn what_is_wanted_instead_is_named() {
+    let server = start();
+    for (path, body, wanted) in [
+        ("/api", r#""netstat -ano""#, "an object with the member text"),
+        ("/api/v1/classify", r#"["netstat -ano"]"#, "an object with the member texts, a list of lines"),
+        ("/api/v1/classify", r#"{"texts": "netstat -ano"}"#, "a sequence"),
+    ] {
+        let answer = server.post(path, body);
+        assert!(answer.status == 422 && answer.json()["error"].as_str().is_some_and(|error| error.contains(wanted)), "{}", answer.body);
+    }
+}
+
+#[test]
 fn a_defect_in_a_model_is_said_and_survived() {
     let server = start();
     for _ in 0..5 {
@@ -225,10 +261,14 @@ fn the_server_describes_itself() {
 fn metrics_and_logs_count_but_never_quote() {
     let server = start();
     server.post("/api/v1/classify", r#"{"texts": ["a secret 900", "a secret 100", "a secret 900"]}"#);
+    server.rows("/api/v1/classify", "{\"text\":\"x\"}\nno secret\n{}\n");
     let metrics = server.get("/metrics").body;
-    for part in
-        ["attackline_lines_total 3", "attackline_findings_total{label=\"T1049\",abstained=\"false\"} 2", "attackline_model_info{name=\"fake\""]
-    {
+    for part in [
+        "attackline_lines_total 3",
+        "attackline_line_errors_total{error_type=\"unreadable_line\"} 3",
+        "attackline_findings_total{label=\"T1049\",abstained=\"false\"} 2",
+        "attackline_model_info{name=\"fake\"",
+    ] {
         assert!(metrics.contains(part), "{part} in {metrics}");
     }
     let logged = server.logged.lock().unwrap().join("\n");

@@ -3,6 +3,15 @@
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
+/// JSON with what it can't say, bytes that are no UTF-8 and halves of surrogate pairs, as U+FFFD; `None` where there is nothing of that. Readers
+/// take it so: else whoever writes a log could hide a line.
+pub fn mended_json(bytes: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes);
+    let owned = |text: Cow<'_, str>| if let Cow::Owned(text) = text { Some(text) } else { None };
+    let mended = owned(mend_surrogates(&text));
+    mended.or_else(|| owned(text))
+}
+
 /// Parses a record. Half a surrogate pair, which Windows allows in names and JSON can't say, becomes U+FFFD: no line is lost for it.
 pub(crate) fn parse(text: &str) -> serde_json::Result<Value> {
     serde_json::from_str(text).or_else(|error| match mend_surrogates(text) {
@@ -93,6 +102,9 @@ mod tests {
             assert_eq!(parse(text).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default(), wanted, "{text}");
         }
         assert!(parse(r#"{"a": "\ud800""#).is_err() && parse("\\").is_err() && parse(r#""\u12"#).is_err());
+        assert_eq!(mended_json(b"\"a\xff\\ud800b\""), Some("\"a\u{fffd}\\ufffdb\"".into()));
+        assert_eq!(mended_json(b"\"a\xff\""), Some("\"a\u{fffd}\"".into()));
+        assert_eq!(mended_json("\"é\\ud83d\\ude00\"".as_bytes()), None);
     }
 
     #[test]

@@ -37,6 +37,7 @@ mod xml_row;
 
 pub use error::{ReadError, ReadErrorKind};
 pub use inputs::{Counts, InputPath, Inputs, PARTIAL_NAME, read_stream};
+pub use json::mended_json;
 pub use line::{Event, LogLine, Source};
 pub use options::{Format, ReadOptions, UnknownFormat};
 pub use reader::LineReader;
