@@ -146,7 +146,7 @@ fn the_table_fits_the_terminal() {
 #[test]
 fn a_narrow_terminal_is_still_told_where_to_look() {
     let findings = [finding(in_context(), [0.001, 0.998, 0.001])];
-    for (width, place) in [(120, "…security.evtx:17"), (80, "…gs/security.evtx:17"), (60, "…urity.evtx:17"), (48, "")] {
+    for (width, place) in [(120, "…security.evtx:17"), (80, "logs/security.evtx:17"), (60, "…urity.evtx:17"), (48, "")] {
         let table = print(OutputFormat::Table, as_wide_as(width), &findings);
         assert!(table.contains(place) && table.contains("WHERE") != place.is_empty(), "{width}\n{table}");
         assert!(table.lines().all(|line| escape::width(line) <= width), "{width}\n{table}");
