@@ -210,6 +210,26 @@ fn a_log_without_command_lines_says_so_in_a_pipe() {
 }
 
 #[test]
+fn windows_events_as_xml_are_read() {
+    let event = include_str!("../../telemetry/tests/data/sysmon_process.xml");
+    let other = "<Event><System><EventID>5</EventID><Channel>Microsoft-Windows-Sysmon/Operational</Channel></System></Event>";
+    for arguments in [&["-f", "-"][..], &["-f", "-", "--from", "windows-xml"]] {
+        let output = classify(arguments, &format!("<?xml version=\"1.0\"?>\n<Events>{event}{other}{event}<Event><System></Events>"));
+        let rows: Vec<Value> = String::from_utf8_lossy(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(rows.len(), 2, "{output:?}");
+        for (row, record) in rows.iter().zip([1, 3]) {
+            assert_eq!(row["text"], r#"cmd.exe /c "dir C:\Users > C:\Temp\a.txt & type C:\Temp\a.txt""#);
+            assert_eq!((row["source"]["record"].as_u64(), row["event"]["host"].as_str()), (Some(record), Some("WS-0311.corp.example.com")));
+        }
+        // The torn one is the only input that could not be read.
+        assert_eq!(code(&output), 3);
+        assert!(stderr(&output).contains("record 4: damaged XML: the event is torn"), "{}", stderr(&output));
+    }
+    let output = classify(&[], "<!DOCTYPE html>\n<html></html>\n");
+    assert!(code(&output) == 3 && stderr(&output).contains("an HTML page"), "{output:?}");
+}
+
+#[test]
 fn evaluate_prints_the_report() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("data.ndjson");
