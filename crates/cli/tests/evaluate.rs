@@ -189,6 +189,15 @@ fn what_cannot_be_measured_is_said() {
     ] {
         assert!(text(&evaluate(&arguments).stderr).contains(part), "{arguments:?}");
     }
+    // A log that can't be read, or a part of one, ends with its own status; the rest is measured.
+    let log = tempfile::tempdir().unwrap();
+    std::fs::write(log.path().join("picture.log"), b"\x89PNG\r\n\x1a\n").unwrap();
+    let drift = || evaluate(&["--drift", &file, log.path().to_str().unwrap()]);
+    let nothing = drift();
+    assert!(nothing.status.code() == Some(3) && nothing.stdout.is_empty(), "{}", text(&nothing.stderr));
+    std::fs::write(log.path().join("whole.log"), "ls\n").unwrap();
+    let rest = drift();
+    assert!(rest.status.code() == Some(3) && text(&rest.stdout).contains("drift of"), "{}", text(&rest.stderr));
 }
 
 #[test]

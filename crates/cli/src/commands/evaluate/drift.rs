@@ -4,6 +4,7 @@ use super::figures::shown;
 use super::rows::{file_of, labelled};
 use super::subject::Subject;
 use crate::diagnostics::Diagnostics;
+use crate::exit::Unreadable;
 use anyhow::{Result, bail};
 use attackline_dataset::Random;
 use attackline_evaluate::{Drift, Observed, Vocabulary};
@@ -27,6 +28,9 @@ pub fn measure(train: &Path, new: &Path, subject: &Subject, threads: usize, seed
         }
     }
     for (name, lines) in [(train, &reference), (new, &lines)] {
+        if lines.is_empty() && diagnostics.errors() > 0 {
+            return Err(Unreadable(format!("--drift: no line of {} could be read", name.display())).into());
+        }
         if lines.is_empty() {
             bail!("--drift: there are no lines in {}", name.display());
         }

@@ -161,7 +161,8 @@ pub fn run(args: &Args) -> Result<Status> {
     if let Some(rows) = measured.filter(|_| !args.json) {
         rows.tell_left_out();
     }
-    Ok(Status::Done)
+    // Rows that can't be classified end it before; what is left are lines of --drift that can't be read.
+    Ok(if diagnostics.errors() > 0 { Status::Incomplete } else { Status::Done })
 }
 
 fn subjects(args: &Args) -> Result<Vec<Subject>> {
