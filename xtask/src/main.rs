@@ -4,6 +4,7 @@
 mod attack_table;
 mod binary_scan;
 mod checks;
+mod emulated;
 
 use anyhow::{Result, bail};
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ const HELP: &str = "\
 cargo xtask COMMAND
 
   test                everything that must pass: format, lints, tests, documentation, dependencies, the binary's strings, the console
+  aarch64             the tests of kernels and engine on emulated AArch64 processors (wants a cross compiler and qemu)
   attack-table PATH   make the catalog's table from an ATT&CK STIX bundle, or from NDJSON with one technique a line
   help                this text";
 
@@ -19,6 +21,7 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["test"] => checks::run(root()),
+        ["aarch64"] => emulated::run(root()),
         ["attack-table", path] => {
             let count = attack_table::run(&PathBuf::from(path), root())?;
             println!("{}: {count} techniques", attack_table::TABLE);

@@ -28,6 +28,9 @@ macro_rules! multiversion {
                 // SAFETY: an `Isa` of this width is only made where the processor was found to have AVX2 and FMA.
                 #[cfg(target_arch = "x86_64")]
                 $crate::isa::Floats::Avx2 => unsafe { avx2($($arg),*) },
+                // NEON is in every processor of this architecture, so the compiler uses it anywhere.
+                #[cfg(target_arch = "aarch64")]
+                $crate::isa::Floats::Neon => $body::<true>($($arg),*),
                 $crate::isa::Floats::Portable => $body::<false>($($arg),*),
             }
         }
