@@ -15,7 +15,7 @@ export const FORMATS = [
 ];
 
 /** The columns of `attackline classify --output-format csv --top`. */
-const COLUMNS = ["line", "text", "label", "score", "attack", "abstained", "technique", "tactics", "url", "truncated", "file", "record", "timestamp", "host", "user", "image", "parent", "top"];
+const COLUMNS = ["line", "text", "label", "score", "attack", "abstained", "technique", "tactics", "url", "truncated", "file", "record", "timestamp", "host", "user", "image", "parent", "parent_attack", "top"];
 
 export function* csv(findings) {
   yield `${COLUMNS.join(",")}\n`;
@@ -24,7 +24,7 @@ export function* csv(findings) {
     const top = finding.top.map(({ label, score }) => `${label}=${score}`).join(";");
     const cells = [
       finding.line, finding.text, finding.label, finding.score, Number.isNaN(finding.attack) ? "" : finding.attack, finding.kind === "abstained", finding.name, finding.tactics.join(";"), finding.url, finding.truncated,
-      finding.file, finding.record ?? "", finding.timestamp, finding.host, finding.user, finding.image, finding.parent, top,
+      finding.file, finding.record ?? "", finding.timestamp, finding.host, finding.user, finding.image, finding.parent, Number.isNaN(finding.parentAttack) ? "" : finding.parentAttack, top,
     ];
     yield `${cells.map(cell).join(",")}\n`;
   }

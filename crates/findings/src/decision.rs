@@ -106,18 +106,13 @@ impl LabelView {
     /// Decides on a model's probabilities; the first of equals wins.
     pub fn decide(&self, probabilities: &[f32], threshold: f32) -> Decision {
         assert_eq!(probabilities.len(), self.target.len(), "a probability for each of the model's labels");
-        let mut scores = vec![0.0f32; self.names.len()];
-        for (&place, &probability) in self.target.iter().zip(probabilities) {
-            // Of labels that don't exclude each other, the surest one speaks for those that are folded together.
-            scores[place] = if self.several { scores[place].max(probability) } else { scores[place] + probability };
-        }
-        let greatest = |best: (usize, f32), (place, &score): (usize, &f32)| if score > best.1 { (place, score) } else { best };
-        let surest = scores.iter().enumerate().filter(|(place, _)| Some(*place) != self.benign).fold((0, f32::MIN), greatest);
+        let scores = self.folded(probabilities);
+        let (surest, surest_score) = self.surest_attack(&scores);
         let benign = self.benign.map(|place| scores[place]);
-        let attack = benign.filter(|_| !self.several).map_or(surest.1, |benign| 1.0 - benign);
+        let attack = benign.filter(|_| !self.several).map_or(surest_score, |benign| 1.0 - benign);
         let is_attack = attack >= threshold;
         let likely = benign.is_none_or(|benign| attack > benign);
-        let label = self.benign.filter(|_| !likely && !is_attack).unwrap_or(surest.0);
+        let label = self.benign.filter(|_| !likely && !is_attack).unwrap_or(surest);
         let labels = self.several.then(|| {
             let mut labels: Vec<usize> = (0..scores.len()).filter(|&place| Some(place) != self.benign && scores[place] >= threshold).collect();
             labels.sort_by(|&a, &b| scores[b].total_cmp(&scores[a]));
@@ -125,6 +120,39 @@ impl LabelView {
         });
         Decision { label, score: scores[label], attack, abstained: likely && !is_attack, is_attack, scores, labels }
     }
+
+    /// The probabilities of [`names`](Self::names).
+    fn folded(&self, probabilities: &[f32]) -> Vec<f32> {
+        if self.names.len() == self.target.len() {
+            return probabilities.to_vec();
+        }
+        let mut scores = vec![0.0f32; self.names.len()];
+        for (&place, &probability) in self.target.iter().zip(probabilities) {
+            // Of labels that don't exclude each other, the surest one speaks for those that are folded together.
+            scores[place] = if self.several { scores[place].max(probability) } else { scores[place] + probability };
+        }
+        scores
+    }
+
+    /// The most probable attack label and its score.
+    fn surest_attack(&self, scores: &[f32]) -> (usize, f32) {
+        let (before, behind) = scores.split_at(self.benign.unwrap_or(scores.len()));
+        let greatest = greatest(before).max(greatest(behind.get(1..).unwrap_or_default()));
+        let place = (0..scores.len()).find(|&place| scores[place] == greatest && Some(place) != self.benign);
+        (place.unwrap_or(0), greatest)
+    }
+}
+
+/// The greatest of some scores, in lanes that the compiler makes registers of: a stream has many lines, each with hundreds of labels.
+fn greatest(scores: &[f32]) -> f32 {
+    let (whole, rest) = scores.as_chunks::<16>();
+    let mut lanes = [f32::MIN; 16];
+    for chunk in whole {
+        for (lane, &score) in lanes.iter_mut().zip(chunk) {
+            *lane = if score > *lane { score } else { *lane };
+        }
+    }
+    lanes.iter().chain(rest).copied().fold(f32::MIN, f32::max)
 }
 
 /// What to name instead of a label that the model doesn't know.
@@ -143,6 +171,20 @@ mod tests {
 
     fn labels() -> Labels {
         Labels::new(["T1049", "Benign", "T1087.001", "T1003.002"].map(String::from).to_vec()).unwrap()
+    }
+
+    #[test]
+    fn of_many_labels_the_first_of_the_surest_is_found_wherever_it_stands() {
+        for benign in [0, 16, 39] {
+            let names = (0..40).map(|number| if number == benign { "Benign".into() } else { format!("T{}", 1001 + number) });
+            let view = LabelView::all(&Labels::new(names.collect()).unwrap());
+            for place in (0..40).filter(|place| *place != benign) {
+                let mut scores = [0.01; 40];
+                (scores[benign], scores[place], scores[39 - usize::from(benign == 39)]) = (0.5, 0.3, 0.3);
+                let decision = view.decide(&scores, 0.4);
+                assert_eq!((decision.label, decision.score), (place, 0.3), "Benign at {benign}");
+            }
+        }
     }
 
     #[test]

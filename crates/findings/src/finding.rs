@@ -106,6 +106,9 @@ fn most_probable(decision: &Decision, count: usize) -> Vec<usize> {
         let own = (b == decision.label).cmp(&(a == decision.label));
         own.then(decision.scores[b].total_cmp(&decision.scores[a])).then(a.cmp(&b))
     };
+    if count == 1 {
+        return vec![decision.label];
+    }
     let mut order: Vec<usize> = (0..decision.scores.len()).collect();
     if (1..order.len()).contains(&count) {
         order.select_nth_unstable_by(count - 1, rank);

@@ -117,10 +117,11 @@ fn csv_does_not_move_a_terminal() {
 #[test]
 fn csv_has_its_header_without_findings_and_columns_for_scores() {
     let options = WriterOptions { score_labels: labels().names().to_vec(), top: true, ..WriterOptions::default() };
-    assert!(print(OutputFormat::Csv, options.clone(), &[]).ends_with("parent,top,score:Benign,score:T1003.002,score:T1049\n"));
+    assert!(print(OutputFormat::Csv, options.clone(), &[]).ends_with("parent,parent_attack,top,score:Benign,score:T1003.002,score:T1049\n"));
     let view = LabelView::all(&labels());
     let finding = Finding::new(1, line("x"), false, &view, &view.decide(&[0.0, 0.75, 0.25], 0.5), 2, true);
-    assert!(print(OutputFormat::Csv, options, &[finding]).ends_with(",T1003.002=0.75;T1049=0.25,0,0.75,0.25\n"));
+    let finding = Finding { parent_attack: Some(0.125), ..finding };
+    assert!(print(OutputFormat::Csv, options, &[finding]).ends_with(",0.125,T1003.002=0.75;T1049=0.25,0,0.75,0.25\n"));
 }
 
 #[test]
@@ -201,7 +202,7 @@ fn evidence_stands_under_the_text_and_in_its_column() {
     let table = print(OutputFormat::Table, WriterOptions::default(), std::slice::from_ref(&finding));
     assert!(table.lines().nth(2).is_some_and(|line| line.trim_start() == "because: reg save … \\x1bsam.hiv"), "{table}");
     let csv = print(OutputFormat::Csv, WriterOptions { evidence: true, ..WriterOptions::default() }, std::slice::from_ref(&finding));
-    assert!(csv.contains(",parent,evidence\n") && csv.ends_with(",reg save … \u{1b}sam.hiv\n"), "{csv}");
+    assert!(csv.contains(",parent_attack,evidence\n") && csv.ends_with(",reg save … \u{1b}sam.hiv\n"), "{csv}");
     let value: Value = serde_json::from_str(&print(OutputFormat::Ndjson, WriterOptions::default(), &[finding])).unwrap();
     assert_eq!(value["evidence"][0], json!({"start": 0, "end": 3, "weight": 0.5}));
 }

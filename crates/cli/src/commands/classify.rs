@@ -310,7 +310,7 @@ fn summarise(settings: &Settings, tally: &Tally, counts: &Counts, errors: u64, s
     say(format_args!("{summary}"));
     if tally.truncated > 0 {
         let lines = if tally.truncated == 1 { "1 line is".to_owned() } else { format!("{} lines are", tally.truncated) };
-        say(format_args!("{lines} longer than is read: of such a line only the beginning and the end count (\"truncated\" in NDJSON and CSV)"));
+        say(format_args!("{lines} longer than is read, and parts of the middle were left out (\"truncated\" in NDJSON and CSV)"));
     }
     if !settings.paths.is_empty() {
         let rate = tally.lines as f64 / seconds.max(1e-9);

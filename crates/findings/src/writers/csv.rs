@@ -2,7 +2,7 @@ use super::{FindingWriter, WriterOptions};
 use crate::{Finding, escape, finding::round};
 use std::io::{self, Write};
 
-const COLUMNS: [&str; 17] = [
+const COLUMNS: [&str; 18] = [
     "line",
     "text",
     "label",
@@ -20,6 +20,7 @@ const COLUMNS: [&str; 17] = [
     "user",
     "image",
     "parent",
+    "parent_attack",
 ];
 
 /// CSV with a header. What other columns an NDJSON row carried is not in it.
@@ -74,6 +75,7 @@ impl<W: Write> FindingWriter for Csv<W> {
             optional(&event.user),
             optional(&event.image),
             optional(&event.parent),
+            finding.parent_attack.map(|attack| round(attack).to_string()).unwrap_or_default(),
         ];
         if self.options.top {
             let top: Vec<String> = finding.top.iter().map(|entry| format!("{}={}", entry.label, round(entry.score))).collect();
