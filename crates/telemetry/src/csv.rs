@@ -29,7 +29,6 @@ pub(crate) struct CsvReader<R> {
     row: u64,
     /// Lines that wait behind an error, and those of rows that hold events.
     queue: EventQueue,
-    ended: bool,
 }
 
 struct Header {
@@ -41,7 +40,7 @@ struct Header {
 impl<R: BufRead> CsvReader<R> {
     pub(crate) fn new(reader: R, context: Context) -> Self {
         let rows = Rows::new(reader, context.options.max_line_bytes, context.options.max_record_bytes);
-        Self { rows, context, header: None, row: 0, queue: EventQueue::default(), ended: false }
+        Self { rows, context, header: None, row: 0, queue: EventQueue::default() }
     }
 
     fn read_header(&mut self) -> Option<Result<Header, ReadErrorKind>> {
@@ -102,14 +101,6 @@ impl<R: BufRead> CsvReader<R> {
             }
         }
     }
-
-    fn end_with(&mut self, kind: Option<ReadErrorKind>) {
-        self.ended = true;
-        self.queue.finish(&self.context);
-        if let Some(kind) = kind {
-            self.queue.push_item(Err(self.context.file_error(kind)));
-        }
-    }
 }
 
 impl<R: BufRead> Iterator for CsvReader<R> {
@@ -120,21 +111,21 @@ impl<R: BufRead> Iterator for CsvReader<R> {
             if let Some(item) = self.queue.pop() {
                 return Some(item);
             }
-            if self.ended {
+            if self.queue.is_ended {
                 return None;
             }
             if self.header.is_none() {
                 match self.read_header() {
                     Some(Ok(header)) => self.header = Some(header),
-                    Some(Err(kind)) => self.end_with(Some(kind)),
-                    None => self.end_with(None),
+                    Some(Err(kind)) => self.queue.end(&self.context, Some(kind)),
+                    None => self.queue.end(&self.context, None),
                 }
                 continue;
             }
             match self.rows.next_row() {
                 Some(Ok(found)) => self.take(found),
-                Some(Err(error)) => self.end_with(Some(ReadErrorKind::Io(error))),
-                None => self.end_with(None),
+                Some(Err(error)) => self.queue.end(&self.context, Some(ReadErrorKind::Io(error))),
+                None => self.queue.end(&self.context, None),
             }
         }
     }

@@ -17,6 +17,8 @@ pub(crate) struct EventQueue {
     ready: VecDeque<Item>,
     waiting: VecDeque<ScriptBlock>,
     pub(crate) skipped: u64,
+    /// Whether nothing comes after what is ready.
+    pub(crate) is_ended: bool,
 }
 
 struct ScriptBlock {
@@ -65,6 +67,15 @@ impl EventQueue {
     pub(crate) fn finish(&mut self, context: &Context) {
         while let Some(block) = self.waiting.pop_front() {
             self.push_block(context, block);
+        }
+    }
+
+    /// Ends the file, with the error that ended it, if one did.
+    pub(crate) fn end(&mut self, context: &Context, kind: Option<ReadErrorKind>) {
+        self.is_ended = true;
+        self.finish(context);
+        if let Some(kind) = kind {
+            self.push_item(Err(context.file_error(kind)));
         }
     }
 

@@ -22,13 +22,12 @@ pub(crate) struct EvtxReader<R> {
     settings: Arc<ParserSettings>,
     /// The number of the next chunk, once the file's header is read.
     chunk: Option<u64>,
-    ended: bool,
 }
 
 impl<R: Read> EvtxReader<R> {
     pub(crate) fn new(reader: R, context: Context) -> Self {
         let settings = Arc::new(ParserSettings::new().num_threads(1));
-        Self { reader, context, queue: EventQueue::default(), settings, chunk: None, ended: false }
+        Self { reader, context, queue: EventQueue::default(), settings, chunk: None }
     }
 
     /// Reads the next chunk into the queue.
@@ -42,13 +41,13 @@ impl<R: Read> EvtxReader<R> {
                         self.damage("the file ends within its header".into());
                     }
                 }
-                Ok(_) => self.end_with(Some(ReadErrorKind::NotEvtx)),
-                Err(error) => self.end_with(Some(ReadErrorKind::Io(error))),
+                Ok(_) => self.queue.end(&self.context, Some(ReadErrorKind::NotEvtx)),
+                Err(error) => self.queue.end(&self.context, Some(ReadErrorKind::Io(error))),
             };
         };
         self.chunk = Some(number + 1);
         match read_block(&mut self.reader, CHUNK_BYTES) {
-            Ok(block) if block.is_empty() => self.end_with(None),
+            Ok(block) if block.is_empty() => self.queue.end(&self.context, None),
             // Windows lays out chunks before it fills them.
             Ok(block) if block.iter().all(|byte| *byte == 0) => {}
             Ok(block) => {
@@ -58,7 +57,7 @@ impl<R: Read> EvtxReader<R> {
                     self.damage(format!("the file ends within chunk {number}"));
                 }
             }
-            Err(error) => self.end_with(Some(ReadErrorKind::Io(error))),
+            Err(error) => self.queue.end(&self.context, Some(ReadErrorKind::Io(error))),
         }
     }
 
@@ -96,14 +95,6 @@ impl<R: Read> EvtxReader<R> {
         let error = crate::ReadError::in_record(&self.context.file, None, ReadErrorKind::Evtx(what));
         self.queue.push_item(Err(error));
     }
-
-    fn end_with(&mut self, kind: Option<ReadErrorKind>) {
-        self.ended = true;
-        self.queue.finish(&self.context);
-        if let Some(kind) = kind {
-            self.queue.push_item(Err(self.context.file_error(kind)));
-        }
-    }
 }
 
 /// Reads `size` bytes, or fewer at the end of the file.
@@ -121,7 +112,7 @@ impl<R: Read> Iterator for EvtxReader<R> {
             if let Some(item) = self.queue.pop() {
                 return Some(item);
             }
-            if self.ended {
+            if self.queue.is_ended {
                 return None;
             }
             self.advance();

@@ -13,13 +13,12 @@ pub(crate) struct WindowsXmlReader<R> {
     events: XmlEvents<R>,
     context: Context,
     queue: EventQueue,
-    ended: bool,
 }
 
 impl<R: BufRead> WindowsXmlReader<R> {
     pub(crate) fn new(reader: R, context: Context) -> Self {
         let events = XmlEvents::new(reader, context.options.max_record_bytes, context.options.max_line_bytes);
-        Self { events, context, queue: EventQueue::default(), ended: false }
+        Self { events, context, queue: EventQueue::default() }
     }
 
     fn take(&mut self, number: u64, piece: Piece) {
@@ -58,14 +57,6 @@ impl<R: BufRead> WindowsXmlReader<R> {
     fn push_damage(&mut self, number: u64, what: &str) {
         self.queue.push_item(Err(self.context.record_error(number, ReadErrorKind::Xml(what.to_owned()))));
     }
-
-    fn end_with(&mut self, kind: Option<ReadErrorKind>) {
-        self.ended = true;
-        self.queue.finish(&self.context);
-        if let Some(kind) = kind {
-            self.queue.push_item(Err(self.context.file_error(kind)));
-        }
-    }
 }
 
 impl<R: BufRead> Iterator for WindowsXmlReader<R> {
@@ -76,16 +67,16 @@ impl<R: BufRead> Iterator for WindowsXmlReader<R> {
             if let Some(item) = self.queue.pop() {
                 return Some(item);
             }
-            if self.ended {
+            if self.queue.is_ended {
                 return None;
             }
             match self.events.next_piece() {
                 Ok(Some((number, piece))) => self.take(number, piece),
                 Ok(None) => {
                     let is_other = self.events.has_others && !self.events.has_events;
-                    self.end_with(is_other.then_some(ReadErrorKind::NoXmlEvent));
+                    self.queue.end(&self.context, is_other.then_some(ReadErrorKind::NoXmlEvent));
                 }
-                Err(error) => self.end_with(Some(ReadErrorKind::Io(error))),
+                Err(error) => self.queue.end(&self.context, Some(ReadErrorKind::Io(error))),
             }
         }
     }

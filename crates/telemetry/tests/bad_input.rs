@@ -1,26 +1,18 @@
 //! Truncated, hostile, huge and missing input: clear errors, the rest goes on, nothing panics.
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod common;
+
 use attackline_telemetry::{Format, InputPath, Inputs, LogLine, ReadError, ReadOptions, read_stream};
+use common::{gzip, sort, zip};
 use proptest::prelude::*;
 use std::{
-    io::{self, Read, Write},
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
 /// Lines and errors.
 type Found = (Vec<LogLine>, Vec<ReadError>);
-
-fn sort(items: impl Iterator<Item = Result<LogLine, ReadError>>) -> Found {
-    let (mut lines, mut errors) = (Vec::new(), Vec::new());
-    for item in items {
-        match item {
-            Ok(line) => lines.push(line),
-            Err(error) => errors.push(error),
-        }
-    }
-    (lines, errors)
-}
 
 fn read_bytes(bytes: impl Into<Vec<u8>>, options: ReadOptions) -> Found {
     sort(read_stream(io::Cursor::new(bytes.into()), Some("given"), options))
@@ -32,21 +24,6 @@ fn read_path(path: &Path) -> Found {
 
 fn texts(read: &Found) -> Vec<&str> {
     read.0.iter().map(|line| line.text.as_str()).collect()
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut writer = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
-    for (name, bytes) in entries {
-        writer.start_file(*name, zip::write::SimpleFileOptions::default()).unwrap();
-        writer.write_all(bytes).unwrap();
-    }
-    writer.finish().unwrap().into_inner()
 }
 
 /// A hundred megabytes of one line, never in memory at once, and then another line.

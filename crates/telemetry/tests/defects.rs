@@ -1,21 +1,12 @@
 //! What once was read wrongly without a word: rows behind an open quote, JSON that is not one object a line, first lines that mislead.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use attackline_telemetry::{Event, Format, LogLine, ReadError, ReadOptions, read_stream};
+mod common;
+
+use attackline_telemetry::{Event, Format, ReadOptions, read_stream};
+use common::read;
 use proptest::prelude::*;
 use std::io::{self, Read, Write as _};
-
-fn read(bytes: impl Into<Vec<u8>>) -> (Vec<LogLine>, Vec<ReadError>, u64) {
-    let mut inputs = read_stream(io::Cursor::new(bytes.into()), Some("given"), ReadOptions::default());
-    let (mut lines, mut errors) = (Vec::new(), Vec::new());
-    for item in inputs.by_ref() {
-        match item {
-            Ok(line) => lines.push(line),
-            Err(error) => errors.push(error),
-        }
-    }
-    (lines, errors, inputs.counts().skipped)
-}
 
 fn check(input: &str, wanted: &[&str], wanted_errors: usize, wanted_skipped: u64) {
     let (lines, errors, skipped) = read(input);

@@ -1,6 +1,8 @@
 //! The readers over real logs, which stand beside the checkout.
 #![allow(clippy::unwrap_used, clippy::print_stderr)]
 
+mod common;
+
 use std::path::PathBuf;
 
 use attackline_telemetry::{Counts, InputPath, Inputs, LogLine, ReadError, ReadOptions};
@@ -16,13 +18,7 @@ fn sample(path: &str) -> Option<PathBuf> {
 
 fn read(path: PathBuf) -> (Vec<LogLine>, Vec<ReadError>, Counts) {
     let mut inputs = Inputs::new(vec![InputPath::Path(path)], ReadOptions::default());
-    let (mut lines, mut errors) = (Vec::new(), Vec::new());
-    for item in inputs.by_ref() {
-        match item {
-            Ok(line) => lines.push(line),
-            Err(error) => errors.push(error),
-        }
-    }
+    let (lines, errors) = common::sort(inputs.by_ref());
     (lines, errors, inputs.counts())
 }
 

@@ -1,43 +1,17 @@
 //! Windows events as XML, in every shape that they are exported in, whole and damaged.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use attackline_telemetry::{Event, Format, LogLine, ReadError, ReadOptions, read_stream};
+mod common;
+
+use attackline_telemetry::{Event, Format, ReadOptions, read_stream};
+use common::{gzip, read, read_with, zip};
 use proptest::prelude::*;
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read};
 
 const PROCESS: &str = include_str!("data/sysmon_process.xml");
 const LOGON: &str = "<Event xmlns='http://schemas.microsoft.com/win/2004/08/events/event'><System><Provider Name='Microsoft-Windows-Security-Auditing'/>\
     <EventID>4624</EventID><Channel>Security</Channel></System><EventData><Data Name='LogonType'>3</Data></EventData></Event>";
 const LINUX: &str = include_str!("data/sysmon_linux.xml");
-
-fn read_with(bytes: impl Into<Vec<u8>>, options: ReadOptions) -> (Vec<LogLine>, Vec<ReadError>, u64) {
-    let mut inputs = read_stream(io::Cursor::new(bytes.into()), Some("given"), options);
-    let (mut lines, mut errors) = (Vec::new(), Vec::new());
-    for item in inputs.by_ref() {
-        match item {
-            Ok(line) => lines.push(line),
-            Err(error) => errors.push(error),
-        }
-    }
-    (lines, errors, inputs.counts().skipped)
-}
-
-fn read(bytes: impl Into<Vec<u8>>) -> (Vec<LogLine>, Vec<ReadError>, u64) {
-    read_with(bytes, ReadOptions::default())
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
-
-fn zip(name: &str, bytes: &[u8]) -> Vec<u8> {
-    let mut writer = zip::ZipWriter::new(io::Cursor::new(Vec::new()));
-    writer.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
-    writer.write_all(bytes).unwrap();
-    writer.finish().unwrap().into_inner()
-}
 
 fn utf16(text: &str, big_endian: bool) -> Vec<u8> {
     let unit = |unit: u16| if big_endian { unit.to_be_bytes() } else { unit.to_le_bytes() };
@@ -61,7 +35,7 @@ fn every_shape_gives_the_same_lines() {
     .map(String::into_bytes)
     .to_vec();
     shapes.extend([utf16(&events.join("\r\n"), false), utf16(&events.concat(), true), utf16(&events.concat(), false)[2..].to_vec()]);
-    shapes.extend([gzip(&shapes[0]), zip("events", &shapes[2])]);
+    shapes.extend([gzip(&shapes[0]), zip(&[("events", &shapes[2])])]);
     let text = "cmd.exe /c \"dir C:\\Users > C:\\Temp\\a.txt & type C:\\Temp\\a.txt\"";
     let wanted = Event {
         timestamp: Some("2026-03-09T08:14:06.1029384Z".into()),
