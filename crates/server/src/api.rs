@@ -212,7 +212,7 @@ async fn techniques() -> Json<Value> {
 }
 
 async fn technique(Path(id): Path<String>) -> Result<Json<Value>, ApiError> {
-    describe::technique(&id).map(Json).ok_or_else(|| ApiError::not_found(format!("ATT&CK has no technique {id:?}")))
+    describe::technique(&id.to_ascii_uppercase()).map(Json).ok_or_else(|| ApiError::not_found(format!("ATT&CK has no technique {id:?}")))
 }
 
 fn feedback(app: &App) -> Result<&Arc<crate::Feedback>, ApiError> {

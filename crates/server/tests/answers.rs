@@ -247,6 +247,7 @@ fn the_server_describes_itself() {
         }
     }
     let technique = server.get("/api/v1/techniques/T1003").json();
+    assert_eq!(server.get("/api/v1/techniques/t1003").json(), technique, "an id's case doesn't count");
     assert!(technique["sub_techniques"].as_array().unwrap().contains(&json!("T1003.002")));
     let all = server.get("/api/v1/techniques").json();
     let listed = all["techniques"].as_array().unwrap();

@@ -6,7 +6,7 @@ use crate::exit::Status;
 use crate::models::{Device, ModelArgs};
 use anyhow::{Context, Result, bail};
 use attackline_server::{Feedback, Limits, Loader, Models, Server, Settings, Tls, TlsFiles, Tokens, Traces, hex, token_entry};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs as _};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,8 +33,8 @@ pub struct Args {
     /// Let n-grams settle lines that are certainly benign before the encoder
     #[arg(long)]
     gate: bool,
-    /// Address to listen on
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    /// Address to listen on, or a port of this machine alone
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
     listen: SocketAddr,
     /// File of tokens that are let in: role:sha256 lines
     #[arg(long, value_name = "FILE")]
@@ -139,6 +139,17 @@ fn read_tokens(path: &Path) -> Result<Tokens> {
     Tokens::parse(&text).map_err(anyhow::Error::msg).with_context(|| format!("the tokens {}", path.display()))
 }
 
+/// An address of numbers, a port, or a name and a port.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    if let Ok(port) = text.parse() {
+        return Ok((Ipv4Addr::LOCALHOST, port).into());
+    }
+    let wanted = |error: std::io::Error| format!("{error}; wanted is an address such as 127.0.0.1:8080, localhost:8080 or 8080");
+    let found: Vec<SocketAddr> = text.to_socket_addrs().map_err(wanted)?.collect();
+    let first = found.iter().find(|address| address.is_ipv4()).or(found.first());
+    first.copied().ok_or_else(|| format!("{text} has no address"))
+}
+
 async fn listen(server: Server, args: &Args, tls: Option<Arc<Tls>>) -> Result<()> {
     let address = args.listen;
     let listener = TcpListener::bind(address).await.with_context(|| format!("{address} can't be listened on"))?;
@@ -241,4 +252,21 @@ fn new_token(role: &str) -> Result<Status> {
     std::io::Write::write_all(&mut output, format!("{entry}\n").as_bytes())?;
     output.finish()?;
     Ok(Status::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_may_be_a_port_or_a_name() {
+        let check = |text: &str, wanted: &str| assert_eq!(address(text).map(|address| address.to_string()).as_deref(), Ok(wanted), "{text}");
+        check("0.0.0.0:80", "0.0.0.0:80");
+        check("[::1]:8080", "[::1]:8080");
+        check("8080", "127.0.0.1:8080");
+        check("localhost:9", "127.0.0.1:9");
+        for text in ["", "localhost", "70000", "1.2.3.4"] {
+            assert!(address(text).is_err_and(|error| error.contains("wanted is an address such as")), "{text}");
+        }
+    }
 }
