@@ -27,7 +27,7 @@ const MOST_KNOWN: usize = 1 << 15;
 
 /// A classifier that reads a text that is too long for it statement by statement besides; where a statement is to be reported and more surely an
 /// attack than the beginning and the end together, its answer is the text's. Less sure ones change nothing: the greatest of hundreds of
-/// probabilities would be no probability any more. Sentences are left out, since scripts have comments.
+/// probabilities would be no probability any more. Sentences and comments are left out.
 pub struct LongLines<C> {
     inner: C,
     /// By the exact statement, so that it can't change an answer.
@@ -101,12 +101,18 @@ fn discounted(mut prediction: Prediction, benign: usize) -> Prediction {
 /// The statements of a text in their order, and whether these are all.
 fn statements(text: &str) -> (Vec<&str>, bool) {
     let lines = text.split(['\n', '\r']).flat_map(|line| if line.len() > LONG_LINE { commands(line) } else { vec![line] });
-    let mut all: Vec<&str> = lines.map(str::trim).filter(|statement| statement.len() >= SHORTEST_STATEMENT).collect();
+    let is_read = |statement: &&str| statement.len() >= SHORTEST_STATEMENT && !is_comment(statement);
+    let mut all: Vec<&str> = lines.map(str::trim).filter(is_read).collect();
     let whole = all.len() <= MOST_STATEMENTS;
     if !whole {
         all.drain(MOST_STATEMENTS / 4 * 3..all.len() - MOST_STATEMENTS / 4);
     }
     (all, whole)
+}
+
+/// Whether no shell would run this: `#` begins a comment in most, and nothing in any. What ends one, as PowerShell's `#>`, may have a command behind it.
+fn is_comment(statement: &str) -> bool {
+    statement.starts_with('#') && !statement.contains("#>")
 }
 
 /// A long line at what divides commands, and what is still too long at a blank, or anywhere.
@@ -233,6 +239,8 @@ mod tests {
     fn statements_are_bounded_and_whole_characters() {
         let (all, whole) = statements("a; b\n\r\n  Get-Process -Name x  \n");
         assert_eq!((all, whole), (vec!["Get-Process -Name x"], true));
+        let (all, _) = statements("# net user x /add\n #> net user y /add\n<# net user z /add\n#net user\n$x = 1 # net user");
+        assert_eq!(all, ["#> net user y /add", "<# net user z /add", "$x = 1 # net user"], "comments are not run");
         let one = format!("cmd /c rem {} & reg save HKLM\\SAM x.hiv;{}", "é".repeat(400), "net user ".repeat(90));
         let (all, _) = statements(&one);
         assert!(all.contains(&"reg save HKLM\\SAM x.hiv") && all.iter().all(|statement| statement.len() <= LONGEST_STATEMENT), "{all:?}");
