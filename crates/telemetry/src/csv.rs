@@ -8,7 +8,7 @@ use std::io::{self, BufRead};
 use csv_core::{ReadFieldResult, Reader, ReaderBuilder};
 use serde_json::{Map, Value};
 
-use crate::event_queue::EventQueue;
+use crate::event_queue::{EventQueue, Queued};
 use crate::line::tidy;
 use crate::quotes::{Quotes, Verdict};
 use crate::reader::{Context, Item, LineReader};
@@ -103,31 +103,32 @@ impl<R: BufRead> CsvReader<R> {
     }
 }
 
+impl<R: BufRead> Queued for CsvReader<R> {
+    fn queue(&mut self) -> &mut EventQueue {
+        &mut self.queue
+    }
+
+    fn advance(&mut self) {
+        if self.header.is_none() {
+            return match self.read_header() {
+                Some(Ok(header)) => self.header = Some(header),
+                Some(Err(kind)) => self.queue.end(&self.context, Some(kind)),
+                None => self.queue.end(&self.context, None),
+            };
+        }
+        match self.rows.next_row() {
+            Some(Ok(found)) => self.take(found),
+            Some(Err(error)) => self.queue.end(&self.context, Some(ReadErrorKind::Io(error))),
+            None => self.queue.end(&self.context, None),
+        }
+    }
+}
+
 impl<R: BufRead> Iterator for CsvReader<R> {
     type Item = Item;
 
     fn next(&mut self) -> Option<Item> {
-        loop {
-            if let Some(item) = self.queue.pop() {
-                return Some(item);
-            }
-            if self.queue.is_ended {
-                return None;
-            }
-            if self.header.is_none() {
-                match self.read_header() {
-                    Some(Ok(header)) => self.header = Some(header),
-                    Some(Err(kind)) => self.queue.end(&self.context, Some(kind)),
-                    None => self.queue.end(&self.context, None),
-                }
-                continue;
-            }
-            match self.rows.next_row() {
-                Some(Ok(found)) => self.take(found),
-                Some(Err(error)) => self.queue.end(&self.context, Some(ReadErrorKind::Io(error))),
-                None => self.queue.end(&self.context, None),
-            }
-        }
+        self.next_item()
     }
 }
 

@@ -18,7 +18,28 @@ pub(crate) struct EventQueue {
     waiting: VecDeque<ScriptBlock>,
     pub(crate) skipped: u64,
     /// Whether nothing comes after what is ready.
-    pub(crate) is_ended: bool,
+    is_ended: bool,
+}
+
+/// A reader whose items wait in an [`EventQueue`].
+pub(crate) trait Queued {
+    fn queue(&mut self) -> &mut EventQueue;
+
+    /// Reads on, and puts into the queue what comes of it, or ends it.
+    fn advance(&mut self);
+
+    /// What an iterator gives next.
+    fn next_item(&mut self) -> Option<Item> {
+        loop {
+            if let Some(item) = self.queue().pop() {
+                return Some(item);
+            }
+            if self.queue().is_ended {
+                return None;
+            }
+            self.advance();
+        }
+    }
 }
 
 struct ScriptBlock {
@@ -33,7 +54,7 @@ struct ScriptBlock {
 }
 
 impl EventQueue {
-    pub(crate) fn pop(&mut self) -> Option<Item> {
+    fn pop(&mut self) -> Option<Item> {
         self.ready.pop_front()
     }
 

@@ -7,7 +7,7 @@ use ::evtx::{EvtxChunkData, ParserSettings};
 use serde_json::Value;
 
 use crate::ReadErrorKind;
-use crate::event_queue::EventQueue;
+use crate::event_queue::{EventQueue, Queued};
 use crate::reader::{Context, Item, LineReader};
 
 /// What every event log begins with.
@@ -28,37 +28,6 @@ impl<R: Read> EvtxReader<R> {
     pub(crate) fn new(reader: R, context: Context) -> Self {
         let settings = Arc::new(ParserSettings::new().num_threads(1));
         Self { reader, context, queue: EventQueue::default(), settings, chunk: None }
-    }
-
-    /// Reads the next chunk into the queue.
-    fn advance(&mut self) {
-        let Some(number) = self.chunk else {
-            let header = read_block(&mut self.reader, HEADER_BYTES);
-            return match header {
-                Ok(block) if block.starts_with(MAGIC) => {
-                    self.chunk = Some(0);
-                    if block.len() < HEADER_BYTES {
-                        self.damage("the file ends within its header".into());
-                    }
-                }
-                Ok(_) => self.queue.end(&self.context, Some(ReadErrorKind::NotEvtx)),
-                Err(error) => self.queue.end(&self.context, Some(ReadErrorKind::Io(error))),
-            };
-        };
-        self.chunk = Some(number + 1);
-        match read_block(&mut self.reader, CHUNK_BYTES) {
-            Ok(block) if block.is_empty() => self.queue.end(&self.context, None),
-            // Windows lays out chunks before it fills them.
-            Ok(block) if block.iter().all(|byte| *byte == 0) => {}
-            Ok(block) => {
-                let short = block.len() < CHUNK_BYTES;
-                self.read_chunk(number, block);
-                if short {
-                    self.damage(format!("the file ends within chunk {number}"));
-                }
-            }
-            Err(error) => self.queue.end(&self.context, Some(ReadErrorKind::Io(error))),
-        }
     }
 
     fn read_chunk(&mut self, number: u64, mut block: Vec<u8>) {
@@ -104,19 +73,48 @@ fn read_block(reader: &mut impl Read, size: usize) -> io::Result<Vec<u8>> {
     Ok(block)
 }
 
+impl<R: Read> Queued for EvtxReader<R> {
+    fn queue(&mut self) -> &mut EventQueue {
+        &mut self.queue
+    }
+
+    /// Reads the next chunk into the queue.
+    fn advance(&mut self) {
+        let Some(number) = self.chunk else {
+            let header = read_block(&mut self.reader, HEADER_BYTES);
+            return match header {
+                Ok(block) if block.starts_with(MAGIC) => {
+                    self.chunk = Some(0);
+                    if block.len() < HEADER_BYTES {
+                        self.damage("the file ends within its header".into());
+                    }
+                }
+                Ok(_) => self.queue.end(&self.context, Some(ReadErrorKind::NotEvtx)),
+                Err(error) => self.queue.end(&self.context, Some(ReadErrorKind::Io(error))),
+            };
+        };
+        self.chunk = Some(number + 1);
+        match read_block(&mut self.reader, CHUNK_BYTES) {
+            Ok(block) if block.is_empty() => self.queue.end(&self.context, None),
+            // Windows lays out chunks before it fills them.
+            Ok(block) if block.iter().all(|byte| *byte == 0) => {}
+            Ok(block) => {
+                let short = block.len() < CHUNK_BYTES;
+                self.read_chunk(number, block);
+                if short {
+                    self.damage(format!("the file ends within chunk {number}"));
+                }
+            }
+            Err(error) => self.queue.end(&self.context, Some(ReadErrorKind::Io(error))),
+        }
+    }
+}
+
 impl<R: Read> Iterator for EvtxReader<R> {
     type Item = Item;
 
     fn next(&mut self) -> Option<Item> {
-        loop {
-            if let Some(item) = self.queue.pop() {
-                return Some(item);
-            }
-            if self.queue.is_ended {
-                return None;
-            }
-            self.advance();
-        }
+        self.next_item()
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::BufRead;
 
 use serde_json::{Map, Value};
 
-use crate::event_queue::EventQueue;
+use crate::event_queue::{EventQueue, Queued};
 use crate::json_rows::{JsonRows, Row};
 use crate::line::tidy;
 use crate::reader::{Context, Item, LineReader};
@@ -100,24 +100,28 @@ impl Missing {
     }
 }
 
+impl<R: BufRead> Queued for NdjsonReader<R> {
+    fn queue(&mut self) -> &mut EventQueue {
+        &mut self.queue
+    }
+
+    fn advance(&mut self) {
+        match self.rows.next_row(&self.context) {
+            Some(Ok(row)) => self.row(row),
+            Some(Err(error)) => self.queue.push_item(Err(error)),
+            None => {
+                self.tell();
+                self.queue.end(&self.context, None);
+            }
+        }
+    }
+}
+
 impl<R: BufRead> Iterator for NdjsonReader<R> {
     type Item = Item;
 
     fn next(&mut self) -> Option<Item> {
-        loop {
-            if let Some(item) = self.queue.pop() {
-                return Some(item);
-            }
-            match self.rows.next_row(&self.context) {
-                Some(Ok(row)) => self.row(row),
-                Some(Err(error)) => self.queue.push_item(Err(error)),
-                None => {
-                    self.tell();
-                    self.queue.finish(&self.context);
-                    return self.queue.pop();
-                }
-            }
-        }
+        self.next_item()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use crate::event_queue::EventQueue;
+use crate::event_queue::{EventQueue, Queued};
 use crate::json_rows::JsonRows;
 use crate::reader::{Context, Item, LineReader};
 
@@ -18,29 +18,31 @@ impl<R: BufRead> WindowsJsonReader<R> {
     }
 }
 
+impl<R: BufRead> Queued for WindowsJsonReader<R> {
+    fn queue(&mut self) -> &mut EventQueue {
+        &mut self.queue
+    }
+
+    fn advance(&mut self) {
+        match self.rows.next_row(&self.context) {
+            Some(Ok((number, row))) => self.queue.push_event(&self.context, number, &row, None),
+            Some(Err(error)) => {
+                // The file ends with this.
+                if error.is_fatal_for_file() {
+                    self.queue.finish(&self.context);
+                }
+                self.queue.push_item(Err(error));
+            }
+            None => self.queue.end(&self.context, None),
+        }
+    }
+}
+
 impl<R: BufRead> Iterator for WindowsJsonReader<R> {
     type Item = Item;
 
     fn next(&mut self) -> Option<Item> {
-        loop {
-            if let Some(item) = self.queue.pop() {
-                return Some(item);
-            }
-            match self.rows.next_row(&self.context) {
-                Some(Ok((number, row))) => self.queue.push_event(&self.context, number, &row, None),
-                Some(Err(error)) => {
-                    // The file ends with this.
-                    if error.is_fatal_for_file() {
-                        self.queue.finish(&self.context);
-                    }
-                    self.queue.push_item(Err(error));
-                }
-                None => {
-                    self.queue.finish(&self.context);
-                    return self.queue.pop();
-                }
-            }
-        }
+        self.next_item()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::BufRead;
 
-use crate::event_queue::EventQueue;
+use crate::event_queue::{EventQueue, Queued};
 use crate::line::tidy;
 use crate::reader::{Context, Item, LineReader};
 use crate::xml_events::{End, Piece, XmlEvents};
@@ -59,26 +59,28 @@ impl<R: BufRead> WindowsXmlReader<R> {
     }
 }
 
+impl<R: BufRead> Queued for WindowsXmlReader<R> {
+    fn queue(&mut self) -> &mut EventQueue {
+        &mut self.queue
+    }
+
+    fn advance(&mut self) {
+        match self.events.next_piece() {
+            Ok(Some((number, piece))) => self.take(number, piece),
+            Ok(None) => {
+                let is_other = self.events.has_others && !self.events.has_events;
+                self.queue.end(&self.context, is_other.then_some(ReadErrorKind::NoXmlEvent));
+            }
+            Err(error) => self.queue.end(&self.context, Some(ReadErrorKind::Io(error))),
+        }
+    }
+}
+
 impl<R: BufRead> Iterator for WindowsXmlReader<R> {
     type Item = Item;
 
     fn next(&mut self) -> Option<Item> {
-        loop {
-            if let Some(item) = self.queue.pop() {
-                return Some(item);
-            }
-            if self.queue.is_ended {
-                return None;
-            }
-            match self.events.next_piece() {
-                Ok(Some((number, piece))) => self.take(number, piece),
-                Ok(None) => {
-                    let is_other = self.events.has_others && !self.events.has_events;
-                    self.queue.end(&self.context, is_other.then_some(ReadErrorKind::NoXmlEvent));
-                }
-                Err(error) => self.queue.end(&self.context, Some(ReadErrorKind::Io(error))),
-            }
-        }
+        self.next_item()
     }
 }
 
