@@ -58,31 +58,27 @@ impl Isa {
 
     /// All that this processor runs, the portable one first, the best last.
     pub fn available() -> Vec<Self> {
-        #[cfg_attr(
-            not(any(target_arch = "x86_64", target_arch = "aarch64")),
-            expect(unused_mut, reason = "other processors have only the portable form")
-        )]
-        let mut found = vec![Self(Level::Portable)];
         #[cfg(target_arch = "x86_64")]
-        {
+        let levels = {
             let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
             let avx512 = is_x86_feature_detected!("avx512f");
             let vnni = is_x86_feature_detected!("avx512vnni") && is_x86_feature_detected!("avx512bw");
-            let levels = [
+            [
                 (avx2, Level::Avx2),
                 (avx2 && is_x86_feature_detected!("avxvnni"), Level::AvxVnni),
                 (avx2 && avx512, Level::Avx512),
                 (avx2 && avx512 && vnni, Level::Avx512Vnni),
-            ];
-            found.extend(levels.into_iter().filter(|(has, _)| *has).map(|(_, level)| Self(level)));
-        }
+            ]
+        };
         #[cfg(target_arch = "aarch64")]
-        {
+        let levels = {
             let (dot, i8mm) = (is_aarch64_feature_detected!("dotprod"), is_aarch64_feature_detected!("i8mm"));
-            let levels = [(true, Level::Neon), (dot, Level::DotProd), (dot && i8mm, Level::I8mm)];
-            found.extend(levels.into_iter().filter(|(has, _)| *has).map(|(_, level)| Self(level)));
-        }
-        found
+            [(true, Level::Neon), (dot, Level::DotProd), (dot && i8mm, Level::I8mm)]
+        };
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+        let levels: [(bool, Level); 0] = [];
+        let found = levels.into_iter().filter(|(has, _)| *has).map(|(_, level)| level);
+        std::iter::once(Level::Portable).chain(found).map(Self).collect()
     }
 
     /// Its name, as `ATTACKLINE_ISA` takes it.

@@ -9,14 +9,7 @@ const COLUMNS: usize = 16;
 /// NEON form of [`crate::packed::tile_portable`].
 pub(crate) fn tile_neon(panel: &[f32], bias: &[f32; PANEL], rows: &[f32], inputs: usize, out: &mut [[f32; PANEL]]) {
     assert!(panel.len() >= inputs * PANEL && rows.len() >= out.len() * inputs && out.len() <= TILE);
-    match out.len() {
-        1 => tile_rows::<1>(panel, bias, rows, inputs, out),
-        2 => tile_rows::<2>(panel, bias, rows, inputs, out),
-        3 => tile_rows::<3>(panel, bias, rows, inputs, out),
-        4 => tile_rows::<4>(panel, bias, rows, inputs, out),
-        5 => tile_rows::<5>(panel, bias, rows, inputs, out),
-        _ => tile_rows::<6>(panel, bias, rows, inputs, out),
-    }
+    for_rows!(out.len(), tile_rows(panel, bias, rows, inputs, out))
 }
 
 #[inline]

@@ -1,7 +1,7 @@
 //! Tiles of the packed u8 × s8 product by NEON's dot products, which add up in i32, so both are exact. The instructions are written out, since the
 //! standard library's functions for them are not stable yet.
 
-use crate::int8::{GROUP, PANEL, STEP, TILE};
+use crate::int8::{GROUP, PANEL, STEP, TILE, groups};
 use std::arch::{aarch64::*, asm};
 
 /// Columns that are computed at once, so that the sums of [`TILE`] rows stay in registers.
@@ -62,49 +62,31 @@ tile!(add_signed, "neon,dotprod", "sdot");
 /// The form of [`crate::int8::tile_portable`] for processors that multiply u8 by s8 (I8MM).
 #[target_feature(enable = "neon,i8mm")]
 pub(crate) fn tile_i8mm(panel: &[i8], rows: &[u8], stride: usize, out: &mut [[i32; PANEL]]) {
-    let groups = stride / GROUP;
-    assert!(stride.is_multiple_of(GROUP) && panel.len() >= groups * STEP && rows.len() >= out.len() * stride && out.len() <= TILE);
+    let groups = groups(panel, rows, stride, out);
     out.fill([0; PANEL]);
-    // SAFETY: the assertion: the panel has so many steps, and there are as many rows of `stride` bytes as the result has.
-    unsafe {
-        match out.len() {
-            0 => {}
-            1 => add_mixed::<1>(panel, rows.as_ptr(), stride, groups, out),
-            2 => add_mixed::<2>(panel, rows.as_ptr(), stride, groups, out),
-            3 => add_mixed::<3>(panel, rows.as_ptr(), stride, groups, out),
-            4 => add_mixed::<4>(panel, rows.as_ptr(), stride, groups, out),
-            5 => add_mixed::<5>(panel, rows.as_ptr(), stride, groups, out),
-            _ => add_mixed::<6>(panel, rows.as_ptr(), stride, groups, out),
-        }
-    }
+    // SAFETY: `groups` checked that the panel has so many steps and that there are as many rows of `stride` bytes as the result has.
+    unsafe { for_rows!(out.len(), add_mixed(panel, rows.as_ptr(), stride, groups, out)) }
 }
 
 /// The form of [`crate::int8::tile_portable`] for processors that multiply s8 by s8 alone (DotProd): 128 is taken off the activations, and 128 times
 /// the sum of the weights added in the end.
 #[target_feature(enable = "neon,dotprod")]
 pub(crate) fn tile_dotprod(panel: &[i8], rows: &[u8], stride: usize, out: &mut [[i32; PANEL]]) {
-    assert!(stride.is_multiple_of(GROUP) && panel.len() >= stride / GROUP * STEP && rows.len() >= out.len() * stride && out.len() <= TILE);
+    let all = groups(panel, rows, stride, out);
     out.fill([0; PANEL]);
     let mut weights = [[0; PANEL]];
     let (mut signed, ones) = ([0; TILE * BLOCK], [1; BLOCK]);
-    for start in (0..stride).step_by(BLOCK) {
-        let width = BLOCK.min(stride - start);
+    for first in (0..all).step_by(BLOCK / GROUP) {
+        let groups = (all - first).min(BLOCK / GROUP);
+        let bytes = first * GROUP..(first + groups) * GROUP;
         for (row, signed) in rows.chunks_exact(stride).zip(signed.chunks_exact_mut(BLOCK)).take(out.len()) {
-            signed.iter_mut().zip(&row[start..start + width]).for_each(|(signed, byte)| *signed = byte ^ SIGN);
+            signed.iter_mut().zip(&row[bytes.clone()]).for_each(|(signed, byte)| *signed = byte ^ SIGN);
         }
-        let (panel, bytes, groups) = (&panel[start / GROUP * STEP..], signed.as_ptr(), width / GROUP);
-        // SAFETY: the assertion: the panel has steps for all of a row's bytes; `signed` and `ones` have rows of BLOCK bytes, as many as the result has.
+        let (panel, bytes) = (&panel[first * STEP..], signed.as_ptr());
+        // SAFETY: `groups` checked that the panel has steps for all of a row's bytes; `signed` and `ones` have rows of BLOCK bytes, as many as the result has.
         unsafe {
             add_signed::<1>(panel, ones.as_ptr(), BLOCK, groups, &mut weights);
-            match out.len() {
-                0 => {}
-                1 => add_signed::<1>(panel, bytes, BLOCK, groups, out),
-                2 => add_signed::<2>(panel, bytes, BLOCK, groups, out),
-                3 => add_signed::<3>(panel, bytes, BLOCK, groups, out),
-                4 => add_signed::<4>(panel, bytes, BLOCK, groups, out),
-                5 => add_signed::<5>(panel, bytes, BLOCK, groups, out),
-                _ => add_signed::<6>(panel, bytes, BLOCK, groups, out),
-            }
+            for_rows!(out.len(), add_signed(panel, bytes, BLOCK, groups, out))
         }
     }
     for (sum, weights) in out.iter_mut().flat_map(|line| line.iter_mut().zip(&weights[0])) {

@@ -7,14 +7,7 @@ use std::arch::x86_64::*;
 #[target_feature(enable = "avx512f")]
 pub(crate) fn tile_avx512(panel: &[f32], bias: &[f32; PANEL], rows: &[f32], inputs: usize, out: &mut [[f32; PANEL]]) {
     assert!(panel.len() >= inputs * PANEL && rows.len() >= out.len() * inputs && out.len() <= TILE);
-    match out.len() {
-        1 => tile_avx512_rows::<1>(panel, bias, rows, inputs, out),
-        2 => tile_avx512_rows::<2>(panel, bias, rows, inputs, out),
-        3 => tile_avx512_rows::<3>(panel, bias, rows, inputs, out),
-        4 => tile_avx512_rows::<4>(panel, bias, rows, inputs, out),
-        5 => tile_avx512_rows::<5>(panel, bias, rows, inputs, out),
-        _ => tile_avx512_rows::<6>(panel, bias, rows, inputs, out),
-    }
+    for_rows!(out.len(), tile_avx512_rows(panel, bias, rows, inputs, out))
 }
 
 #[target_feature(enable = "avx512f")]
@@ -61,14 +54,7 @@ unsafe fn load_panel_row(at: *const f32) -> [__m512; 4] {
 #[target_feature(enable = "avx2,fma")]
 pub(crate) fn tile_avx2(panel: &[f32], bias: &[f32; PANEL], rows: &[f32], inputs: usize, out: &mut [[f32; PANEL]]) {
     assert!(panel.len() >= inputs * PANEL && rows.len() >= out.len() * inputs && out.len() <= TILE);
-    match out.len() {
-        1 => tile_avx2_rows::<1>(panel, bias, rows, inputs, out),
-        2 => tile_avx2_rows::<2>(panel, bias, rows, inputs, out),
-        3 => tile_avx2_rows::<3>(panel, bias, rows, inputs, out),
-        4 => tile_avx2_rows::<4>(panel, bias, rows, inputs, out),
-        5 => tile_avx2_rows::<5>(panel, bias, rows, inputs, out),
-        _ => tile_avx2_rows::<6>(panel, bias, rows, inputs, out),
-    }
+    for_rows!(out.len(), tile_avx2_rows(panel, bias, rows, inputs, out))
 }
 
 #[target_feature(enable = "avx2,fma")]

@@ -1,7 +1,7 @@
 //! AVX2, AVX-VNNI and AVX-512 VNNI tiles of the packed u8 × s8 product. All are exact: the dot product instructions add up in i32, and
 //! without them the bytes are widened to i16 first (`maddubs` would saturate).
 
-use crate::int8::{GROUP, PANEL, STEP, TILE};
+use crate::int8::{GROUP, PANEL, STEP, groups};
 use std::arch::x86_64::*;
 
 /// Registers of a panel's row.
@@ -12,13 +12,6 @@ const COLUMNS: usize = 16;
 
 /// Bytes that come from memory together.
 const CACHE_LINE: usize = 64;
-
-/// The number of groups, once everything that is read is known to be there.
-fn groups(panel: &[i8], rows: &[u8], stride: usize, out: &[[i32; PANEL]]) -> usize {
-    let groups = stride / GROUP;
-    assert!(stride.is_multiple_of(GROUP) && panel.len() >= groups * STEP && rows.len() >= out.len() * stride && out.len() <= TILE);
-    groups
-}
 
 /// AVX-512 VNNI form of [`crate::int8::tile_portable`], which brings `ahead` nearer to the processor on the way.
 #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
@@ -112,17 +105,7 @@ unsafe fn step_vnni<const ROWS: usize>(sums: &mut [[__m512i; ZMM]; ROWS], weight
 pub(crate) fn tile_avx_vnni(panel: &[i8], rows: &[u8], stride: usize, out: &mut [[i32; PANEL]]) {
     let groups = groups(panel, rows, stride, out);
     // SAFETY: `groups` checked that the panel has so many steps and that there are as many rows of `stride` bytes as the result has.
-    unsafe {
-        match out.len() {
-            0 => {}
-            1 => tile_vnni256::<1>(panel, rows, stride, groups, out),
-            2 => tile_vnni256::<2>(panel, rows, stride, groups, out),
-            3 => tile_vnni256::<3>(panel, rows, stride, groups, out),
-            4 => tile_vnni256::<4>(panel, rows, stride, groups, out),
-            5 => tile_vnni256::<5>(panel, rows, stride, groups, out),
-            _ => tile_vnni256::<6>(panel, rows, stride, groups, out),
-        }
-    }
+    unsafe { for_rows!(out.len(), tile_vnni256(panel, rows, stride, groups, out)) }
 }
 
 /// # Safety

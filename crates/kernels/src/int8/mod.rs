@@ -23,3 +23,11 @@ pub(crate) const GROUP: usize = 4;
 
 /// Bytes of a panel that belong to one group of inner elements.
 pub(crate) const STEP: usize = PANEL * GROUP;
+
+/// The number of groups of a tile's rows, once everything that is read is known to be there.
+#[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
+pub(crate) fn groups(panel: &[i8], rows: &[u8], stride: usize, out: &[[i32; PANEL]]) -> usize {
+    let groups = stride / GROUP;
+    assert!(stride.is_multiple_of(GROUP) && panel.len() >= groups * STEP && rows.len() >= out.len() * stride && out.len() <= TILE);
+    groups
+}
